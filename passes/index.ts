@@ -1,0 +1,4 @@
+import type { Pass } from '../src/index.js';
+
+/** The built-in passes that change no result, in the order in which they run. */
+export const canonicalization: readonly Pass[] = [];

@@ -1,0 +1,12 @@
+/** The public face: everything that a pass, a target, or a program that compiles models imports. */
+export { type ErrorPlace, QuantcError } from './errors/error.js';
+export * from './ir/attribute.js';
+export * from './ir/dtype.js';
+export * from './ir/edit.js';
+export { Graph, LocalFunction, Model, Node, Value } from './ir/graph.js';
+export { Tensor, type TensorJob, type TensorSource } from './ir/tensor.js';
+export * from './ir/type.js';
+export { type Problem, verify } from './ir/verify.js';
+export { Ledger, type LedgerNote, type LedgerRow } from './pipeline/ledger.js';
+export { definePass, type Engine, type Fact, type Pass, type PassContext } from './pipeline/pass.js';
+export { type PassEvent, type PipelineOptions, runPipeline } from './pipeline/run.js';

@@ -1,0 +1,57 @@
+import type { Graph, Model, Node, Value } from '../ir/graph.js';
+import type { Tensor } from '../ir/tensor.js';
+import type { Ledger } from './ledger.js';
+
+/**
+ * What a pass may need of the model, or give to it.
+ * - `typed`: every value has a dtype, and a shape where ONNX Runtime can tell one. The pipeline restores it by itself.
+ * - `opset-21`: the model (and its functions) import ai.onnx 21.
+ * - `planned`: the context holds the target's plan. `calibrated`: it holds ranges of every planned value.
+ */
+export type Fact = 'typed' | 'opset-21' | 'planned' | 'calibrated';
+
+/** The engine's services that a pass may call; `src/runtime` implements them on ONNX Runtime. */
+export interface Engine {
+  /** Sets the type of every value, subgraphs and function bodies included, as far as ONNX Runtime can infer. */
+  inferTypes(model: Model): Promise<void>;
+  /**
+   * Computes the wanted values from the nodes given, whose other inputs must all be constants. One run for all.
+   * Values whose node ONNX Runtime cannot run are absent from the answer.
+   */
+  evaluate(model: Model, nodes: readonly Node[], wanted: readonly Value[]): Promise<Map<Value, Tensor>>;
+}
+
+/** What a pass works with besides the model. */
+export interface PassContext {
+  readonly engine: Engine;
+  readonly ledger: Ledger;
+  /** Says why the pass, or one rewrite of it, left something alone; shown by `QUANTC_TRACE` and the report. */
+  decline(reason: string, at?: Node | Value): void;
+  /** Says that the pass rewrote something; counted a pass. */
+  changed(what: string, at?: Node | Value): void;
+  /** Facts of this compilation by key: what one pass leaves for later ones (plan, calibration). */
+  readonly facts: Map<string, unknown>;
+}
+
+/** One step of the pipeline, as a typed constant. */
+export interface Pass {
+  /** Kebab-case; the file, the trace and the golden folder carry the same name. */
+  readonly name: string;
+  /** One line: before → after, and the algebra that makes it right. */
+  readonly doc: string;
+  readonly needs?: readonly Fact[];
+  readonly gives?: readonly Fact[];
+  run(model: Model, context: PassContext): void | Promise<void>;
+}
+
+/** Declares a pass; the function only helps the type checker. */
+export const definePass = (pass: Pass): Pass => pass;
+
+/** Sum of the versions of all graphs: equal before and after means that nothing was edited. */
+export function versionOf(model: Model): number {
+  let sum = 0;
+  for (const graph of model.graphs()) sum += graph.version;
+  return sum;
+}
+
+export type { Graph };

@@ -1,0 +1,124 @@
+import { QuantcError } from '../errors/error.js';
+import { valuesOf } from '../ir/edit.js';
+import type { Model, Node, Value } from '../ir/graph.js';
+import { verify } from '../ir/verify.js';
+import { Ledger } from './ledger.js';
+import { type Engine, type Fact, type Pass, type PassContext, versionOf } from './pass.js';
+
+/** What the pipeline tells a watcher after each pass. */
+export interface PassEvent {
+  readonly pass: string;
+  /** Position in the list, from 0. */
+  readonly index: number;
+  readonly milliseconds: number;
+  /** False when the pass edited nothing. */
+  readonly changed: boolean;
+  /** What was rewritten and what was declined, with the place. */
+  readonly changes: readonly string[];
+  readonly declines: readonly string[];
+}
+
+export interface PipelineOptions {
+  readonly engine: Engine;
+  readonly ledger?: Ledger;
+  readonly facts?: Map<string, unknown>;
+  /** Verify the model after every pass that changed it: on in tests, costs time otherwise. */
+  readonly verify?: boolean;
+  /** Told after each pass, with the model as it then stands (for traces and dumps). */
+  readonly onPass?: (event: PassEvent, model: Model) => void;
+}
+
+/**
+ * Runs passes in order over a model, in place. Facts that a pass needs are restored before it (`typed`) or must have
+ * been given by an earlier one.
+ * @throws QuantcError E_PIPELINE_FACT when a needed fact is missing, F_PASS when a pass leaves a broken graph; errors
+ * of a pass are thrown on with the pass's name in their place.
+ */
+export async function runPipeline(
+  model: Model,
+  passes: readonly Pass[],
+  options: PipelineOptions,
+): Promise<Ledger> {
+  const ledger = options.ledger ?? new Ledger();
+  const facts = options.facts ?? new Map<string, unknown>();
+  const given = new Set<Fact>();
+  for (const [index, pass] of passes.entries()) {
+    for (const need of pass.needs ?? []) {
+      if (need === 'typed') await restoreTypes(model, options.engine);
+      else if (!given.has(need) && !facts.has(need)) {
+        throw new QuantcError(
+          'E_PIPELINE_FACT',
+          `pass ${pass.name} needs "${need}", which no earlier pass gives`,
+          {
+            kind: 'usage',
+            place: { pass: pass.name },
+          },
+        );
+      }
+    }
+    const changes: string[] = [];
+    const declines: string[] = [];
+    const context: PassContext = {
+      engine: options.engine,
+      ledger,
+      facts,
+      decline: (reason, at) => declines.push(describe(reason, at)),
+      changed: (what, at) => changes.push(describe(what, at)),
+    };
+    const before = versionOf(model);
+    const start = performance.now();
+    try {
+      await pass.run(model, context);
+    } catch (error) {
+      throw blame(error, pass.name);
+    }
+    for (const fact of pass.gives ?? []) given.add(fact);
+    const changed = versionOf(model) !== before;
+    if (changed && options.verify) {
+      const problems = verify(model);
+      if (problems.length > 0) {
+        throw new QuantcError('F_PASS', `pass ${pass.name} left a broken graph: ${problems[0]!.message}`, {
+          kind: 'fault',
+          place: { pass: pass.name, ...problems[0]!.place },
+        });
+      }
+    }
+    options.onPass?.(
+      { pass: pass.name, index, milliseconds: performance.now() - start, changed, changes, declines },
+      model,
+    );
+  }
+  return ledger;
+}
+
+/** Asks ONNX Runtime for types only when some value has none. */
+async function restoreTypes(model: Model, engine: Engine): Promise<void> {
+  for (const graph of model.graphs()) {
+    for (const value of valuesOf(graph)) if (value.type === undefined) return engine.inferTypes(model);
+  }
+}
+
+function describe(text: string, at: Node | Value | undefined): string {
+  if (at === undefined) return text;
+  return `${'opType' in at ? at.label : at.name}: ${text}`;
+}
+
+function blame(error: unknown, pass: string): Error {
+  if (error instanceof QuantcError) {
+    return new QuantcError(error.code, error.message, {
+      kind: error.kind,
+      place: { ...error.place, pass: error.place.pass ?? pass },
+      hint: error.hint,
+      cause: error,
+    });
+  }
+  return new QuantcError(
+    'F_PASS',
+    `pass ${pass} failed: ${error instanceof Error ? error.message : String(error)}`,
+    {
+      kind: 'fault',
+      place: { pass },
+      cause: error,
+    },
+  );
+}
