@@ -10,3 +10,6 @@ export { type Problem, verify } from './ir/verify.js';
 export { Ledger, type LedgerNote, type LedgerRow } from './pipeline/ledger.js';
 export { definePass, type Engine, type Fact, type Pass, type PassContext } from './pipeline/pass.js';
 export { type PassEvent, type PipelineOptions, runPipeline } from './pipeline/run.js';
+export * from './target/conditions.js';
+export { type Exclusion, type NodePlan, type Plan, planStatic } from './target/plan.js';
+export * from './target/target.js';

@@ -1,0 +1,86 @@
+/** Conditions that rows of a target's table are made of; each answers `true` or the reason why not. */
+import type { Node, Value } from '../ir/graph.js';
+import { isStatic } from '../ir/type.js';
+
+export type Condition = (node: Node) => true | string;
+
+/** All conditions hold; otherwise the first reason. */
+export const allOf =
+  (...conditions: readonly Condition[]): Condition =>
+  (node) => {
+    for (const condition of conditions) {
+      const answer = condition(node);
+      if (answer !== true) return answer;
+    }
+    return true;
+  };
+
+/** Input `index` is present and a constant that no caller overrides. */
+export const constantInput =
+  (index: number): Condition =>
+  (node) =>
+    node.inputs[index]?.isConstant === true || `input ${index} is not a constant`;
+
+/** Input `index` is absent or constant. */
+export const constantIfPresent =
+  (index: number): Condition =>
+  (node) =>
+    node.inputs[index] === undefined || constantInput(index)(node);
+
+/** Input `index` is computed, not a constant. */
+export const computedInput =
+  (index: number): Condition =>
+  (node) =>
+    (node.inputs[index] !== undefined && !node.inputs[index].isConstant) || `input ${index} is a constant`;
+
+/** Input `index` has this rank. */
+export const rankIs =
+  (index: number, ...ranks: readonly number[]): Condition =>
+  (node) => {
+    const shape = node.inputs[index]?.shape;
+    if (shape === undefined) return `rank of input ${index} is unknown`;
+    return (
+      ranks.includes(shape.length) || `input ${index} has rank ${shape.length}, not ${ranks.join(' or ')}`
+    );
+  };
+
+/** The first input holds float32. */
+export const floatInput: Condition = (node) => {
+  const dtype = node.inputs[0]?.dtype;
+  return (
+    dtype === 'float' ||
+    (dtype === undefined ? 'dtype of input 0 is unknown' : `input 0 is ${dtype}, not float`)
+  );
+};
+
+/** An attribute has this value (or its default, when absent). */
+export const attributeIs =
+  (name: string, expected: number | string, otherwise: number | string): Condition =>
+  (node) => {
+    const actual =
+      typeof expected === 'number'
+        ? attributeNumber(node, name, Number(otherwise))
+        : node.string(name, String(otherwise));
+    return actual === expected || `${name} is ${actual}, not ${expected}`;
+  };
+
+function attributeNumber(node: Node, name: string, otherwise: number): number {
+  const found = node.attributes.get(name);
+  if (found?.kind === 'float') return found.value;
+  return node.int(name, otherwise);
+}
+
+/** The node's only live output is its first. */
+export const singleOutput: Condition = (node) =>
+  node.outputs
+    .slice(1)
+    .every((output) => output.isOmitted || (output.uses.length === 0 && !output.isOutput)) ||
+  'more than one output is used';
+
+/** Number of elements of a value, where every dimension is a number; dynamic dimensions count as one. */
+export function knownElements(value: Value | undefined): number {
+  const shape = value?.shape;
+  if (shape === undefined) return 0;
+  if (isStatic(shape)) return shape.reduce((product, dim) => product * dim, 1);
+  return shape.reduce<number>((product, dim) => product * (typeof dim === 'number' ? dim : 1), 1);
+}

@@ -1,0 +1,30 @@
+import { knownElements } from './conditions.js';
+import type { NodePlan } from './plan.js';
+import type { TargetCosts } from './target.js';
+
+/**
+ * Nanoseconds that one inference saves when the node runs in integers instead of float, borders not counted;
+ * negative where the integer kernel is slower. Dynamic dimensions count as one, so that both sides scale alike.
+ */
+export function saving(plan: NodePlan, costs: TargetCosts): number {
+  const { node } = plan;
+  if (plan.row.kind === 'follow') {
+    const bytesMovedOnly = plan.row.output === 'same';
+    const elements = knownElements(plan.output);
+    return elements * (costs.floatElement - costs.integerElement) * (bytesMovedOnly ? 0.5 : 1);
+  }
+  const weight = node.inputs[1]?.constant;
+  if (weight === undefined) return 0;
+  if (node.opType === 'Conv') {
+    const [, inner = 1, ...kernel] = weight.shape;
+    const macs = knownElements(plan.output) * kernel.reduce((product, size) => product * size, inner);
+    const depthwise = inner === 1 && node.int('group', 1) > 1;
+    return depthwise
+      ? macs * (costs.floatDepthwiseMac - costs.integerDepthwiseMac)
+      : macs * (costs.floatMac - costs.integerMac);
+  }
+  const columns =
+    node.opType === 'Gemm' && node.int('transB', 0) === 1 ? weight.shape[0]! : weight.shape.at(-1)!;
+  const rows = Math.max(1, knownElements(plan.output) / columns);
+  return rows * weight.count * (costs.floatMac - costs.integerMac);
+}

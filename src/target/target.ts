@@ -1,0 +1,119 @@
+import { QuantcError } from '../errors/error.js';
+import type { DType } from '../ir/dtype.js';
+import type { Node } from '../ir/graph.js';
+
+/**
+ * What an integer kernel does with one input.
+ * - `activation`: reads it quantized per tensor, with parameters from calibration (a constant is quantized as data).
+ * - `weight`: a constant, quantized per axis where the row names one.
+ * - `bias`: a constant, int32 with scale = activation scale × weight scale.
+ * - `as-is`: read as it stands (shapes, axes, indices).
+ */
+export type InputRole = 'activation' | 'weight' | 'bias' | 'as-is';
+
+/**
+ * How the output of an integer kernel is quantized (after the four kinds of torchao's quantization specs).
+ * - `own`: parameters of its own, from calibration. `same`: those of input 0, since bytes are only moved.
+ * - `float`: the kernel writes float32.
+ * - a fixed range: known without calibration, such as [0, 1] for Sigmoid.
+ */
+export type OutputRule = 'own' | 'same' | 'float' | { readonly min: number; readonly max: number };
+
+/** One line of a target's table: this operator, under these conditions, runs on that kernel. */
+export interface TargetRow {
+  readonly op: string;
+  /** '' is ai.onnx. */
+  readonly domain?: string;
+  /** Name under which the executor's optimized graph shows the kernel. */
+  readonly kernel: string;
+  /** Role of each input in order; the last role stands for all that follow. */
+  readonly inputs: readonly InputRole[];
+  readonly output: OutputRule;
+  /**
+   * `compute`: worth quantizing for its own sake. `follow`: only where its inputs come quantized anyway and a reader
+   * takes its output quantized.
+   */
+  readonly kind: 'compute' | 'follow';
+  /** Axis of the weight that gets a scale of its own; undefined quantizes per tensor. */
+  readonly weightAxis?: (node: Node) => number | undefined;
+  /** True when the kernel takes the node, otherwise the reason why not, as `quantc explain` shows it. */
+  readonly when?: (node: Node) => true | string;
+}
+
+/** Time that the executor takes, in nanoseconds a unit, single thread: what decides whether quantizing pays. */
+export interface TargetCosts {
+  /** Per multiply-accumulate of a dense product, in float and in integers. */
+  readonly floatMac: number;
+  readonly integerMac: number;
+  /** Per multiply-accumulate of a depthwise convolution. */
+  readonly floatDepthwiseMac: number;
+  readonly integerDepthwiseMac: number;
+  /** Per element: an elementwise float operator, an elementwise integer one, QuantizeLinear, DequantizeLinear. */
+  readonly floatElement: number;
+  readonly integerElement: number;
+  readonly quantize: number;
+  readonly dequantize: number;
+  /** Per node, whatever it does. */
+  readonly node: number;
+}
+
+/** An executor as a table: which kernel takes which operator under which conditions. */
+export interface Target {
+  readonly name: string;
+  readonly doc: string;
+  /** The opset that the emitted model imports. */
+  readonly opset: number;
+  readonly activation: { readonly dtype: DType; readonly symmetric: boolean };
+  readonly weight: {
+    readonly dtype: DType;
+    /** Largest magnitude of a quantized weight: 127, or 64 where a kernel would saturate. */
+    readonly limit: number;
+  };
+  /** Static int8 (Q/DQ form): rows in order of preference. */
+  readonly rows: readonly TargetRow[];
+  /** Dynamic int8: operators whose activations are quantized while the model runs. */
+  readonly dynamicRows: readonly TargetRow[];
+  /** Activation functions that vanish into the QuantizeLinear behind them, when its range makes them redundant. */
+  readonly absorbed: readonly string[];
+  readonly costs: TargetCosts;
+  /** Session options that the executor needs or wants for this target's files, as ONNX Runtime spells them. */
+  readonly session: Readonly<Record<string, string>>;
+  /** Facts a user should know before shipping: shown in the report. */
+  readonly remarks?: readonly string[];
+}
+
+/** Declares a target. @throws QuantcError E_TARGET_ROWS when a row has no input role. */
+export function defineTarget(target: Target): Target {
+  for (const row of [...target.rows, ...target.dynamicRows]) {
+    if (row.inputs.length === 0) {
+      throw new QuantcError(
+        'E_TARGET_ROWS',
+        `target ${target.name}: the row of ${row.op} names no input role`,
+        { kind: 'usage' },
+      );
+    }
+  }
+  return target;
+}
+
+/** Role of input `index` under a row. */
+export const roleOf = (row: TargetRow, index: number): InputRole =>
+  row.inputs[Math.min(index, row.inputs.length - 1)]!;
+
+/** What a table says of a node: the row that takes it, or every reason why none does. */
+export type Verdict = { readonly row: TargetRow } | { readonly row: undefined; readonly reason: string };
+
+/** Looks a node up in a table. */
+export function lookUp(rows: readonly TargetRow[], node: Node): Verdict {
+  const reasons: string[] = [];
+  for (const row of rows) {
+    if (row.op !== node.opType || (row.domain ?? '') !== node.domain) continue;
+    const answer = row.when?.(node) ?? true;
+    if (answer === true) return { row };
+    reasons.push(`${row.kernel}: ${answer}`);
+  }
+  return {
+    row: undefined,
+    reason: reasons.length ? reasons.join('; ') : `no integer kernel for ${node.opType}`,
+  };
+}

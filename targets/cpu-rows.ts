@@ -1,0 +1,142 @@
+/**
+ * The integer kernels of ONNX Runtime's CPU executor, as its Q/DQ selectors take them (ONNX Runtime 1.30,
+ * `qdq_selector_action_transformer.cc`); what differs between processors is in the targets that use this table.
+ */
+import {
+  allOf,
+  attributeIs,
+  constantIfPresent,
+  constantInput,
+  floatInput,
+  type Node,
+  rankIs,
+  singleOutput,
+  type TargetRow,
+} from '../src/index.js';
+
+/** `same` rows: the bytes are moved, so that input and output share scale and zero point. */
+const moved = (op: string, when: TargetRow['when'] = floatInput): TargetRow => ({
+  op,
+  kernel: op,
+  inputs: ['activation', 'as-is'],
+  output: 'same',
+  kind: 'follow',
+  when,
+});
+
+/** `follow` rows with output parameters of their own. */
+const elementwise = (op: string, kernel: string, rest: Partial<TargetRow> = {}): TargetRow => ({
+  op,
+  domain: '',
+  kernel,
+  inputs: ['activation'],
+  output: 'own',
+  kind: 'follow',
+  when: floatInput,
+  ...rest,
+});
+
+const nearest = (node: Node): true | string => {
+  const mode = node.string('mode', 'nearest');
+  if (mode !== 'nearest') return `mode is ${mode}, not nearest`;
+  return node.string('coordinate_transformation_mode', '') !== 'tf_crop_and_resize' || 'tf_crop_and_resize';
+};
+
+/** Data that Where, Gather and the like select must be float for the kernel to move it quantized. */
+const transposedOnce = (node: Node): true | string => node.int('transA', 0) === 0 || 'transA is set';
+
+export const cpuRows: readonly TargetRow[] = [
+  {
+    op: 'Conv',
+    kernel: 'QLinearConv',
+    inputs: ['activation', 'weight', 'bias'],
+    output: 'own',
+    kind: 'compute',
+    weightAxis: () => 0,
+    when: allOf(floatInput, constantInput(1), constantIfPresent(2)),
+  },
+  {
+    op: 'Gemm',
+    kernel: 'QGemm',
+    inputs: ['activation', 'weight', 'bias'],
+    output: 'float',
+    kind: 'compute',
+    weightAxis: (node) => (node.int('transB', 0) === 1 ? 0 : 1),
+    when: allOf(
+      floatInput,
+      constantInput(1),
+      constantIfPresent(2),
+      rankIs(1, 2),
+      transposedOnce,
+      attributeIs('alpha', 1, 1),
+      (node) => node.inputs[2] === undefined || attributeIs('beta', 1, 1)(node),
+      (node) => {
+        const bias = node.inputs[2]?.constant;
+        const columns = node.inputs[1]!.constant!.shape[node.int('transB', 0) === 1 ? 0 : 1];
+        return bias === undefined || bias.count === columns || `C has ${bias.count} elements, not ${columns}`;
+      },
+    ),
+  },
+  {
+    op: 'MatMul',
+    kernel: 'MatMulIntegerToFloat',
+    inputs: ['activation', 'weight'],
+    output: 'float',
+    kind: 'compute',
+    weightAxis: () => 1,
+    when: allOf(floatInput, constantInput(1), rankIs(1, 2)),
+  },
+  elementwise('Add', 'QLinearAdd'),
+  elementwise('Mul', 'QLinearMul'),
+  elementwise('Sigmoid', 'QLinearSigmoid', { output: { min: 0, max: 1 } }),
+  elementwise('LeakyRelu', 'QLinearLeakyRelu'),
+  elementwise('GlobalAveragePool', 'QLinearGlobalAveragePool'),
+  elementwise('AveragePool', 'QLinearAveragePool'),
+  elementwise('Concat', 'QLinearConcat'),
+  elementwise('Where', 'QLinearWhere', {
+    inputs: ['as-is', 'activation', 'activation'],
+    when: (node) => node.inputs[1]?.dtype === 'float' || 'the data is not float',
+  }),
+  moved('MaxPool', allOf(floatInput, singleOutput)),
+  moved('Reshape'),
+  moved('Flatten'),
+  moved('Squeeze'),
+  moved('Unsqueeze'),
+  moved('Transpose'),
+  moved('Expand'),
+  moved('Tile'),
+  moved('Slice'),
+  moved('Gather'),
+  moved('GatherElements'),
+  moved('DepthToSpace'),
+  moved('Resize', allOf(floatInput, nearest)),
+];
+
+/** Kernels that quantize their activations while they run; weights are int8 in the file. */
+export const cpuDynamicRows: readonly TargetRow[] = [
+  {
+    op: 'MatMul',
+    kernel: 'DynamicQuantizeMatMul',
+    inputs: ['activation', 'weight'],
+    output: 'float',
+    kind: 'compute',
+    weightAxis: () => 1,
+    when: allOf(floatInput, constantInput(1), rankIs(1, 2)),
+  },
+  {
+    op: 'Gemm',
+    kernel: 'DynamicQuantizeMatMul',
+    inputs: ['activation', 'weight', 'as-is'],
+    output: 'float',
+    kind: 'compute',
+    weightAxis: (node) => (node.int('transB', 0) === 1 ? 0 : 1),
+    when: allOf(
+      floatInput,
+      constantInput(1),
+      rankIs(1, 2),
+      transposedOnce,
+      attributeIs('alpha', 1, 1),
+      attributeIs('beta', 1, 1),
+    ),
+  },
+];

@@ -1,0 +1,49 @@
+import { defineTarget, type Target } from '../src/index.js';
+import { cpuDynamicRows, cpuRows } from './cpu-rows.js';
+
+/** What both x64 variants share. */
+const x64: Omit<Target, 'name' | 'doc' | 'weight'> = {
+  opset: 21,
+  activation: { dtype: 'uint8', symmetric: false },
+  rows: cpuRows,
+  dynamicRows: cpuDynamicRows,
+  absorbed: ['Relu', 'Clip'],
+  costs: {
+    floatMac: 0.025,
+    integerMac: 0.009,
+    floatDepthwiseMac: 0.08,
+    integerDepthwiseMac: 0.06,
+    floatElement: 0.35,
+    integerElement: 0.25,
+    quantize: 0.2,
+    dequantize: 0.12,
+    node: 600,
+  },
+  session: {},
+};
+
+/**
+ * Processors with VNNI (AVX512-VNNI, AVX-VNNI): uint8 × int8 products are exact, so weights use the whole range.
+ * The same file is right on older processors only with the session option in the remarks.
+ */
+export const cpuX64Vnni = defineTarget({
+  ...x64,
+  name: 'cpu-x64',
+  doc: 'ONNX Runtime CPU on x64 with VNNI: uint8 activations, int8 weights per channel over the whole range',
+  weight: { dtype: 'int8', limit: 127 },
+  remarks: [
+    'On x64 processors without VNNI, set the session option session.x64quantprecision=1 (exact, up to 20 % slower), ' +
+      'or compile for cpu-x64-avx2: their uint8 × int8 kernels saturate.',
+  ],
+});
+
+/**
+ * Processors without VNNI (AVX2, AVX512 without VNNI): `vpmaddubsw` adds two products in 16 bits and saturates
+ * beyond weights of 64, so weights keep 7 bits.
+ */
+export const cpuX64Avx2 = defineTarget({
+  ...x64,
+  name: 'cpu-x64-avx2',
+  doc: 'ONNX Runtime CPU on any x64 with AVX2: as cpu-x64, with weights within ±64, which its kernels cannot saturate',
+  weight: { dtype: 'int8', limit: 64 },
+});
