@@ -1,0 +1,158 @@
+/** Samples for a model: what calibration, evaluation and proof iterate over. */
+import { createHash } from 'node:crypto';
+import { byteLengthOf, type DType } from '../ir/dtype.js';
+import { Tensor } from '../ir/tensor.js';
+import { elementCount, type Type } from '../ir/type.js';
+import type { Metric, Transform } from './manifest.js';
+import type { StoredArray } from './npy.js';
+import { transformRows } from './transform.js';
+
+/** One run's inputs by name. */
+export type Feeds = Readonly<Record<string, Tensor>>;
+
+/** Feeds of a few samples: `count` of them are new, from sample `start` on; the rest, if any, fill a fixed batch. */
+export interface Batch {
+  readonly feeds: Feeds;
+  readonly start: number;
+  readonly count: number;
+}
+
+/** What is known of a model's input; graph inputs (`Value`s) are of this form. */
+export interface InputSignature {
+  readonly name: string;
+  readonly type: Type | undefined;
+  /** The default of an input that callers may leave out (an initializer that is also a graph input). */
+  readonly constant?: Tensor | undefined;
+}
+
+/** A set of samples. Iterating reads as it goes, so that no set need fit in memory; it may be iterated many times. */
+export interface DataSet extends AsyncIterable<Feeds> {
+  /** Where it came from, for messages and reports. */
+  readonly source: string;
+  /** True for random feeds: they run a model, but say nothing about its accuracy. */
+  readonly synthetic: boolean;
+  /** Number of samples. */
+  readonly count: number;
+  /** Samples a feed. */
+  readonly batch: number;
+  readonly metric?: Metric;
+  /** The class of each sample. */
+  readonly labels?: Int32Array;
+  /** The feeds, each with the samples it holds. */
+  batches(): AsyncIterable<Batch>;
+  /** The first samples alone, at most `count`. */
+  first(count: number): DataSet;
+  /** Hash over everything that decides what the model is fed; independent of the batch. */
+  digest(): string;
+}
+
+/** One input of a stored set, checked against the model. */
+export interface StoredInput {
+  readonly name: string;
+  readonly array: StoredArray;
+  readonly dtype: DType;
+  readonly transform?: Transform;
+}
+
+export interface StoredDataSetOptions {
+  readonly source: string;
+  readonly inputs: readonly StoredInput[];
+  /** The same in every feed. */
+  readonly constants: Feeds;
+  readonly count: number;
+  readonly batch: number;
+  /** Every feed must have exactly `batch` samples: the last one is filled with the first samples again. */
+  readonly exact: boolean;
+  /** Each row is a whole feed: its first axis is dropped. */
+  readonly stacked: boolean;
+  readonly metric?: Metric;
+  readonly labels?: Int32Array;
+}
+
+/** Samples from arrays, a few rows in memory at a time. */
+export class StoredDataSet implements DataSet {
+  readonly synthetic = false;
+  readonly source: string;
+  readonly count: number;
+  readonly batch: number;
+  readonly metric?: Metric;
+  readonly labels?: Int32Array;
+  readonly #options: StoredDataSetOptions;
+  #digest: string | undefined;
+
+  constructor(options: StoredDataSetOptions) {
+    this.#options = options;
+    this.source = options.source;
+    this.count = options.count;
+    this.batch = options.batch;
+    this.metric = options.metric;
+    this.labels = options.labels;
+  }
+
+  async *batches(): AsyncGenerator<Batch> {
+    const { inputs, constants, batch, exact, stacked } = this.#options;
+    for (let start = 0; start < this.count; start += batch) {
+      const count = Math.min(batch, this.count - start);
+      const feeds: Record<string, Tensor> = { ...constants };
+      for (const { name, array, dtype, transform } of inputs) {
+        const rows = cyclicRows(array, start, exact ? batch : count, this.count);
+        const tensor = transformRows(rows, dtype, transform, { file: array.file, value: name });
+        feeds[name] = stacked ? tensor.with({ shape: tensor.shape.slice(1) }) : tensor;
+      }
+      yield { feeds, start, count };
+    }
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<Feeds> {
+    for await (const { feeds } of this.batches()) yield feeds;
+  }
+
+  first(count: number): DataSet {
+    if (count >= this.count) return this;
+    return new StoredDataSet({ ...this.#options, count, labels: this.labels?.subarray(0, count) });
+  }
+
+  digest(): string {
+    if (this.#digest === undefined) {
+      const { inputs, constants, stacked } = this.#options;
+      const hash = createHash('sha256');
+      for (const { name, array, dtype, transform } of inputs) {
+        const row = elementCount(array.shape.slice(1));
+        hash.update(
+          JSON.stringify([
+            name,
+            dtype,
+            array.dtype,
+            array.shape.slice(1),
+            this.count,
+            stacked,
+            transform ?? null,
+          ]),
+        );
+        const chunk = Math.max(1, Math.floor(2 ** 22 / byteLengthOf(array.dtype, row || 1)));
+        for (let start = 0; start < this.count; start += chunk) {
+          hash.update(array.rows(start, Math.min(chunk, this.count - start)).bytes());
+        }
+      }
+      for (const [name, tensor] of Object.entries(constants)) {
+        hash.update(JSON.stringify([name, tensor.dtype, tensor.shape])).update(tensor.bytes());
+      }
+      this.#digest = hash.digest('hex');
+    }
+    return this.#digest;
+  }
+}
+
+/** `count` rows from `start` on, beginning anew after row `total`. */
+function cyclicRows(array: StoredArray, start: number, count: number, total: number): Tensor {
+  if (start + count <= total) return array.rows(start, count);
+  const row = byteLengthOf(array.dtype, elementCount(array.shape.slice(1)));
+  const bytes = new Uint8Array(row * count);
+  for (let done = 0; done < count; ) {
+    const from = (start + done) % total;
+    const some = Math.min(total - from, count - done);
+    bytes.set(array.rows(from, some).bytes(), done * row);
+    done += some;
+  }
+  return Tensor.of(array.dtype, [count, ...array.shape.slice(1)], bytes);
+}
