@@ -19,6 +19,11 @@ export interface Engine {
    * Values whose node ONNX Runtime cannot run are absent from the answer.
    */
   evaluate(model: Model, nodes: readonly Node[], wanted: readonly Value[]): Promise<Map<Value, Tensor>>;
+  /**
+   * Smallest and largest element of each value of the main graph over the calibration data.
+   * @throws QuantcError E_CALIBRATION_... when there are no data, or a value is NaN or infinite.
+   */
+  observe(model: Model, values: readonly Value[]): Promise<Map<Value, { min: number; max: number }>>;
 }
 
 /** What a pass works with besides the model. */

@@ -1,0 +1,19 @@
+import type { Value } from '../ir/graph.js';
+import { factKey } from '../pipeline/fact.js';
+import type { Exclusion, Plan } from './plan.js';
+import type { Target } from './target.js';
+
+/** Smallest and largest value seen; both finite. */
+export interface Range {
+  readonly min: number;
+  readonly max: number;
+}
+
+/** The target that this compilation is for. */
+export const targetFact = factKey<Target>('target');
+/** What the user keeps out of quantization. */
+export const exclusionFact = factKey<Exclusion>('exclusion');
+/** Who takes each node of the main graph. */
+export const planFact = factKey<Plan>('planned');
+/** Range of every value that the plan quantizes with parameters of its own. */
+export const rangesFact = factKey<ReadonlyMap<Value, Range>>('calibrated');
