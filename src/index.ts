@@ -1,6 +1,7 @@
 /** The public face: everything that a pass, a target, or a program that compiles models imports. */
 export { type ErrorPlace, QuantcError } from './errors/error.js';
 export * from './ir/attribute.js';
+export { cloneModel, type ModelCopy } from './ir/clone.js';
 export * from './ir/dtype.js';
 export * from './ir/edit.js';
 export { Graph, LocalFunction, Model, Node, Value } from './ir/graph.js';
