@@ -217,7 +217,14 @@ export function renameNode(node: Node, name: string): void {
 export function replaceAllUses(before: Value, after: Value): void {
   if (before === after) return;
   if (after.type === undefined) open(after).type = before.type;
-  for (const use of [...before.uses]) setInput(use.node, use.index, after);
+  // All at once, not use by use: a constant may have 100,000 readers.
+  const moved = before.uses;
+  open(before).uses = [];
+  for (const use of moved) {
+    list(use.node.inputs)[use.index] = after;
+    list(after.uses).push(use);
+    touch(use.node.graph);
+  }
   if (!before.isOutput) return;
   const graph = before.graph;
   const takesOver = after.graph === graph && after.producer !== undefined && !after.isOutput;
@@ -276,6 +283,48 @@ export function setConstant(value: Value, tensor: Tensor): void {
   touch(value.graph);
 }
 
+/**
+ * Turns an output of a node into an initializer of the same name, readers and all; the node goes when that was its
+ * last output. For constants that stood as nodes or were computed ahead.
+ */
+export function outputToInitializer(output: Value, tensor: Tensor): void {
+  const node = output.producer;
+  if (node === undefined)
+    fault('F_EDIT_PRODUCER', `${output.name} is no output of a node`, { value: output.name });
+  const heir = new Value(node.graph, '');
+  open(heir).producer = node;
+  open(heir).index = output.index;
+  list(node.outputs)[output.index] = heir;
+  open(output).producer = undefined;
+  open(output).index = 0;
+  setConstant(output, tensor);
+  if (node.outputs.every((each) => each.isOmitted)) removeNode(node);
+}
+
+/** Makes an optional output omitted; it must be unused. Trailing omitted outputs are dropped. */
+export function omitOutput(output: Value): void {
+  const node = output.producer;
+  if (node === undefined || output.uses.length > 0 || output.isOutput)
+    fault('F_EDIT_IN_USE', `output ${output.name} is still used`, { value: output.name });
+  open(output).name = '';
+  open(output).type = undefined;
+  const outputs = list(node.outputs);
+  while (outputs.at(-1)?.isOmitted) outputs.pop();
+  touch(node.graph);
+}
+
+/** Takes an unused output out of a node's list; later ones move up. For operators whose outputs are counted (If). */
+export function removeOutput(output: Value): void {
+  const node = output.producer;
+  if (node === undefined || output.uses.length > 0 || output.isOutput)
+    fault('F_EDIT_IN_USE', `output ${output.name} is still used`, { value: output.name });
+  list(node.outputs).splice(output.index, 1);
+  node.outputs.forEach((each, index) => {
+    open(each).index = index;
+  });
+  touch(node.graph);
+}
+
 /** Takes an unused initializer out of its graph; one that is also a graph input stays an input. */
 export function removeInitializer(value: Value): void {
   if (!value.isInput && (value.uses.length > 0 || value.isOutput)) {
@@ -327,43 +376,53 @@ export function renameValue(value: Value, name: string): void {
   touch(value.graph);
 }
 
-/** Puts the nodes of a graph into topological order, keeping file order where it can. Returns false on a cycle. */
+/** Lets two values of one model exchange their names, as when one is about to replace the other. */
+export function swapNames(one: Value, other: Value): void {
+  const name = one.name;
+  open(one).name = other.name;
+  open(other).name = name;
+  touch(one.graph);
+  if (other.graph !== one.graph) touch(other.graph);
+}
+
+/**
+ * Puts the nodes of a graph into topological order. Stable: a node moves only behind what it reads, so a sorted graph
+ * stays as it is. Returns false on a cycle, and then changes nothing.
+ */
 export function sortTopologically(graph: Graph): boolean {
-  const placed = new Set<Node>();
-  const waiting = new Map<Node, number>();
-  const readers = new Map<Node, Node[]>();
-  const ready: Node[] = [];
-  const all = [...graph.nodes()];
-  for (const node of all) {
-    const needs = new Set<Node>();
-    for (const value of valuesRead(node))
-      if (value.producer && value.graph === graph) needs.add(value.producer);
-    waiting.set(node, needs.size);
-    for (const need of needs) readers.set(need, [...(readers.get(need) ?? []), node]);
-  }
-  const position = new Map(all.map((node, index) => [node, index]));
-  // A heap is not worth it: graphs come nearly sorted, so the ready list stays short.
-  for (const node of all) if (waiting.get(node) === 0) ready.push(node);
+  const state = new Map<Node, 'open' | 'placed'>();
   const order: Node[] = [];
-  let cursor = 0;
-  while (cursor < ready.length) {
-    const node = ready[cursor++]!;
-    order.push(node);
-    placed.add(node);
-    for (const reader of readers.get(node) ?? []) {
-      const left = waiting.get(reader)! - 1;
-      waiting.set(reader, left);
-      if (left === 0) ready.push(reader);
+  for (const root of graph.nodes()) {
+    if (state.has(root)) continue;
+    state.set(root, 'open');
+    const stack = [{ node: root, needs: valuesRead(root) }];
+    while (stack.length > 0) {
+      const { node, needs } = stack.at(-1)!;
+      let need: Node | undefined;
+      for (let step = needs.next(); !step.done; step = needs.next()) {
+        const producer = step.value.graph === graph ? step.value.producer : undefined;
+        if (producer === undefined || state.get(producer) === 'placed') continue;
+        if (state.get(producer) === 'open') return false;
+        need = producer;
+        break;
+      }
+      if (need !== undefined) {
+        state.set(need, 'open');
+        stack.push({ node: need, needs: valuesRead(need) });
+      } else {
+        state.set(node, 'placed');
+        order.push(node);
+        stack.pop();
+      }
     }
   }
-  if (order.length < all.length) return false;
-  const alreadySorted = all.every((node) =>
-    [...valuesRead(node)].every(
-      (v) => !v.producer || v.graph !== graph || position.get(v.producer)! < position.get(node)!,
-    ),
-  );
-  if (alreadySorted) return true;
-  for (const node of order) moveNode(node, { endOf: graph });
+  let at = graph.first;
+  let sorted = true;
+  for (const node of order) {
+    sorted &&= node === at;
+    at = at?.next;
+  }
+  if (!sorted) for (const node of order) moveNode(node, { endOf: graph });
   return true;
 }
 
