@@ -12,6 +12,36 @@ export { type FactKey, factKey } from './pipeline/fact.js';
 export { Ledger, type LedgerNote, type LedgerRow } from './pipeline/ledger.js';
 export { definePass, type Engine, type Fact, type Pass, type PassContext } from './pipeline/pass.js';
 export { type PassEvent, type PipelineOptions, runPipeline } from './pipeline/run.js';
+export * from './quant/affine.js';
+export * from './quant/affine.js';
+export * from './quant/bias.js';
+export { biasScaleFloor, type QuantizedBias, quantizeBias, quantizedBias } from './quant/bias.js';
+export { type ErrorFacts, ErrorSum, errorOf } from './quant/error.js';
+export type { FittedScales, ScaleSearch } from './quant/fit.js';
+export { type Granularity, type Layout, layoutOf } from './quant/layout.js';
+export { pack, unpack } from './quant/pack.js';
+export { dequantize, type QuantizedArray, type QuantizeSpec, quantize } from './quant/quantize.js';
+export {
+  QUANTIZE_WEIGHT,
+  type QuantizedWeight,
+  type QuantizedWeight,
+  quantizedWeight,
+  quantizedWeight,
+  type WeightOptions,
+  type WeightOptions,
+} from './quant/weight.js';
+export { type Bindings, type Bound, constant, node, scalar, value } from './rewrite/binding.js';
+export { constantOf, realScalarOf } from './rewrite/constant.js';
+export type { PatternBuilder, Slots } from './rewrite/pattern.js';
+export { PlannedValue, type ReplacementBuilder, type ReplacementInput } from './rewrite/replacement.js';
+export {
+  no,
+  type RewriteOptions,
+  type RewritePass,
+  rewrite,
+  type Site,
+  type Verdict,
+} from './rewrite/rewrite.js';
 export * from './target/conditions.js';
 export * from './target/facts.js';
 export { type Parameters, type Placement, placementOf } from './target/placement.js';
