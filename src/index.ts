@@ -13,8 +13,6 @@ export { Ledger, type LedgerNote, type LedgerRow } from './pipeline/ledger.js';
 export { definePass, type Engine, type Fact, type Pass, type PassContext } from './pipeline/pass.js';
 export { type PassEvent, type PipelineOptions, runPipeline } from './pipeline/run.js';
 export * from './quant/affine.js';
-export * from './quant/affine.js';
-export * from './quant/bias.js';
 export { biasScaleFloor, type QuantizedBias, quantizeBias, quantizedBias } from './quant/bias.js';
 export { type ErrorFacts, ErrorSum, errorOf } from './quant/error.js';
 export type { FittedScales, ScaleSearch } from './quant/fit.js';
@@ -24,10 +22,7 @@ export { dequantize, type QuantizedArray, type QuantizeSpec, quantize } from './
 export {
   QUANTIZE_WEIGHT,
   type QuantizedWeight,
-  type QuantizedWeight,
   quantizedWeight,
-  quantizedWeight,
-  type WeightOptions,
   type WeightOptions,
 } from './quant/weight.js';
 export { type Bindings, type Bound, constant, node, scalar, value } from './rewrite/binding.js';
