@@ -2,9 +2,11 @@
 export { type ErrorPlace, QuantcError } from './errors/error.js';
 export * from './ir/attribute.js';
 export { cloneModel, type ModelCopy } from './ir/clone.js';
+export * from './ir/constant.js';
 export * from './ir/dtype.js';
 export * from './ir/edit.js';
 export { Graph, LocalFunction, Model, Node, Value } from './ir/graph.js';
+export * from './ir/scope.js';
 export { Tensor, type TensorJob, type TensorSource } from './ir/tensor.js';
 export * from './ir/type.js';
 export { type Problem, verify } from './ir/verify.js';

@@ -1,0 +1,124 @@
+/**
+ * Weights of nodes that stay float are stored as int8 and widened by nodes that every ONNX Runtime folds while it
+ * loads the model, so that the file shrinks and the running graph is the float one:
+ *   W  →  Mul(Cast(W_q, to = float), s)      W ≈ W_q · s, one scale along the node's own output axis
+ * A DequantizeLinear instead would not be folded, and would run at every inference.
+ */
+import {
+  addInitializer,
+  createNode,
+  definePass,
+  exclusionFact,
+  type Graph,
+  type Node,
+  type PassContext,
+  quantizedWeight,
+  removeInitializer,
+  setInput,
+  tensorType,
+  type Value,
+} from '../src/index.js';
+
+/** Constants smaller than this are not worth three more nodes' descriptions. */
+const LEAST_BYTES = 1024;
+
+/** Inputs that hold weights, and the axis whose entries get a scale each. */
+const WEIGHTS: Readonly<Record<string, (node: Node) => readonly (readonly [index: number, axis: number])[]>> =
+  {
+    Conv: () => [[1, 0]],
+    ConvTranspose: (node) => [[1, node.int('group', 1) === 1 ? 1 : 0]],
+    Gemm: (node) => [[1, node.int('transB', 0) === 1 ? 0 : 1]],
+    MatMul: (node) => [
+      [0, 0],
+      [1, (node.inputs[1]?.shape?.length ?? 2) - 1],
+    ],
+    LSTM: () => [
+      [1, 1],
+      [2, 1],
+    ],
+    GRU: () => [
+      [1, 1],
+      [2, 1],
+    ],
+    RNN: () => [
+      [1, 1],
+      [2, 1],
+    ],
+    Gather: () => [[0, 0]],
+  };
+
+export const compressWeights = definePass({
+  name: 'compress-weights',
+  doc: 'a float weight W of a float node → Mul(Cast(int8 W), scale): a quarter of the bytes, folded back at load',
+  needs: ['typed'],
+  run(model, context) {
+    const exclude = exclusionFact.find(context);
+    const widened = new Map<Value, Value>();
+    for (const graph of model.graphs()) {
+      for (const node of graph.nodes()) {
+        const places = node.domain === '' ? WEIGHTS[node.opType]?.(node) : undefined;
+        if (places === undefined || exclude?.(node) !== undefined) continue;
+        for (const [index, axis] of places) {
+          const weight = node.inputs[index];
+          if (!weight?.isConstant || weight.constant!.dtype !== 'float') continue;
+          if (weight.constant!.byteLength < LEAST_BYTES || axis >= weight.constant!.shape.length) continue;
+          compress(node, index, axis, weight, widened, context);
+        }
+      }
+    }
+    for (const weight of widened.keys()) {
+      if (weight.uses.length === 0 && !weight.isOutput) removeInitializer(weight);
+    }
+  },
+});
+
+function compress(
+  node: Node,
+  index: number,
+  axis: number,
+  weight: Value,
+  widened: Map<Value, Value>,
+  context: PassContext,
+): void {
+  const tensor = weight.constant!;
+  let value = widened.get(weight);
+  if (value === undefined) {
+    value = widen(weight.graph, weight, axis, context);
+    widened.set(weight, value);
+  }
+  setInput(node, index, value);
+  context.changed('int8 weight, widened at load', node);
+  context.ledger.record(node, {
+    precision: 'int8-weights',
+    kernel: node.opType,
+    bytesBefore: tensor.byteLength,
+    bytesAfter: tensor.count + 4 * (tensor.shape[axis] ?? 1),
+  });
+}
+
+function widen(graph: Graph, weight: Value, axis: number, context: PassContext): Value {
+  const tensor = weight.constant!;
+  const { q, scale } = quantizedWeight(tensor, { dtype: 'int8', symmetric: true, granularity: 'axis', axis });
+  // The scale broadcasts against the weight: 1 everywhere but along the axis.
+  const spread = tensor.shape.map((dim, at) => (at === axis ? dim : 1));
+  const position = graph.first ? { before: graph.first } : { endOf: graph };
+  const cast = createNode(position, {
+    opType: 'Cast',
+    name: `${weight.name}_cast`,
+    inputs: [addInitializer(graph, q, `${weight.name}_quantized`)],
+    attributes: { to: 1 },
+    outputs: [{ name: `${weight.name}_cast`, type: tensorType('float', tensor.shape) }],
+  });
+  const scaled = createNode(
+    { after: cast },
+    {
+      opType: 'Mul',
+      name: `${weight.name}_widen`,
+      inputs: [cast.outputs[0], addInitializer(graph, scale.with({ shape: spread }), `${weight.name}_scale`)],
+      outputs: [{ name: `${weight.name}_widened`, type: tensorType('float', tensor.shape) }],
+    },
+  );
+  for (const node of [cast, scaled])
+    context.ledger.record(node, { precision: 'float', reason: 'folded while the model loads' });
+  return scaled.outputs[0]!;
+}
