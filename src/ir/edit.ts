@@ -5,6 +5,7 @@
 import { fault } from '../errors/error.js';
 import type { Attribute, AttributeInput, SparseTensor } from './attribute.js';
 import { type Graph, Node, type Use, Value } from './graph.js';
+import { rootOf } from './scope.js';
 import { Tensor } from './tensor.js';
 import { type Type, tensorType } from './type.js';
 
@@ -458,13 +459,6 @@ export function toAttribute(input: AttributeInput): Attribute {
 export const floatAttribute = (value: number): Attribute => ({ kind: 'float', value });
 
 const taken = new WeakMap<Graph, Set<string>>();
-
-/** The outermost graph around this one. */
-function rootOf(graph: Graph): Graph {
-  let root = graph;
-  while (root.owner !== undefined) root = root.owner.graph;
-  return root;
-}
 
 function namesIn(root: Graph): Set<string> {
   let names = taken.get(root);
