@@ -12,7 +12,14 @@ export * from './ir/type.js';
 export { type Problem, verify } from './ir/verify.js';
 export { type FactKey, factKey } from './pipeline/fact.js';
 export { Ledger, type LedgerNote, type LedgerRow } from './pipeline/ledger.js';
-export { definePass, type Engine, type Fact, type Pass, type PassContext } from './pipeline/pass.js';
+export {
+  definePass,
+  type Engine,
+  type Fact,
+  type Pass,
+  type PassContext,
+  repeatPasses,
+} from './pipeline/pass.js';
 export { type PassEvent, type PipelineOptions, runPipeline } from './pipeline/run.js';
 export * from './quant/affine.js';
 export { biasScaleFloor, type QuantizedBias, quantizeBias, quantizedBias } from './quant/bias.js';

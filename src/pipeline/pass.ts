@@ -46,17 +46,30 @@ export interface Pass {
   readonly doc: string;
   readonly needs?: readonly Fact[];
   readonly gives?: readonly Fact[];
+  /**
+   * A group: these passes run in order, again and again until a round of them changes nothing, before `run`, and at
+   * most `rounds` times (default 1). Each is traced and verified on its own.
+   */
+  readonly passes?: readonly Pass[];
+  readonly rounds?: number;
   run(model: Model, context: PassContext): void | Promise<void>;
 }
 
 /** Declares a pass; the function only helps the type checker. */
 export const definePass = (pass: Pass): Pass => pass;
 
-/** Sum of the versions of all graphs: equal before and after means that nothing was edited. */
-export function versionOf(model: Model): number {
-  let sum = 0;
-  for (const graph of model.graphs()) sum += graph.version;
-  return sum;
+/** Declares a group of passes that is repeated until it changes nothing, at most `rounds` times. */
+export const repeatPasses = (name: string, doc: string, passes: readonly Pass[], rounds: number): Pass => ({
+  name,
+  doc,
+  passes,
+  rounds,
+  run: () => {},
+});
+
+/** The versions of all graphs in order: equal before and after means that nothing was edited. */
+export function versionOf(model: Model): string {
+  return Array.from(model.graphs(), (graph) => graph.version).join();
 }
 
 export type { Graph };

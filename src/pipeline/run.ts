@@ -8,7 +8,7 @@ import { type Engine, type Fact, type Pass, type PassContext, versionOf } from '
 /** What the pipeline tells a watcher after each pass. */
 export interface PassEvent {
   readonly pass: string;
-  /** Position in the list, from 0. */
+  /** How many passes ran before it, each round of a group counted. */
   readonly index: number;
   readonly milliseconds: number;
   /** False when the pass edited nothing. */
@@ -30,7 +30,7 @@ export interface PipelineOptions {
 
 /**
  * Runs passes in order over a model, in place. Facts that a pass needs are restored before it (`typed`) or must have
- * been given by an earlier one.
+ * been given by an earlier one. A group's passes repeat until a round of them changes nothing.
  * @throws QuantcError E_PIPELINE_FACT when a needed fact is missing, F_PASS when a pass leaves a broken graph; errors
  * of a pass are thrown on with the pass's name in their place.
  */
@@ -42,9 +42,18 @@ export async function runPipeline(
   const ledger = options.ledger ?? new Ledger();
   const facts = options.facts ?? new Map<string, unknown>();
   const given = new Set<Fact>();
-  for (const [index, pass] of passes.entries()) {
+  const untypable = new WeakSet<Value>();
+  let index = 0;
+  const runOne = async (pass: Pass): Promise<boolean> => {
+    let changedInside = false;
+    for (let round = 0; pass.passes !== undefined && round < (pass.rounds ?? 1); round++) {
+      let changedNow = false;
+      for (const each of pass.passes) changedNow = (await runOne(each)) || changedNow;
+      if (!changedNow) break;
+      changedInside = true;
+    }
     for (const need of pass.needs ?? []) {
-      if (need === 'typed') await restoreTypes(model, options.engine);
+      if (need === 'typed') await restoreTypes(model, options.engine, untypable);
       else if (!given.has(need) && !facts.has(need)) {
         throw new QuantcError(
           'E_PIPELINE_FACT',
@@ -84,18 +93,35 @@ export async function runPipeline(
       }
     }
     options.onPass?.(
-      { pass: pass.name, index, milliseconds: performance.now() - start, changed, changes, declines },
+      {
+        pass: pass.name,
+        index: index++,
+        milliseconds: performance.now() - start,
+        changed,
+        changes,
+        declines,
+      },
       model,
     );
-  }
+    return changed || changedInside;
+  };
+  for (const pass of passes) await runOne(pass);
   return ledger;
 }
 
-/** Asks ONNX Runtime for types only when some value has none. */
-async function restoreTypes(model: Model, engine: Engine): Promise<void> {
+/** Asks ONNX Runtime for types only when some value has none, and about each value only once. */
+async function restoreTypes(model: Model, engine: Engine, untypable: WeakSet<Value>): Promise<void> {
+  if (untyped(model).every((value) => untypable.has(value))) return;
+  await engine.inferTypes(model);
+  for (const value of untyped(model)) untypable.add(value);
+}
+
+function untyped(model: Model): Value[] {
+  const values: Value[] = [];
   for (const graph of model.graphs()) {
-    for (const value of valuesOf(graph)) if (value.type === undefined) return engine.inferTypes(model);
+    for (const value of valuesOf(graph)) if (value.type === undefined) values.push(value);
   }
+  return values;
 }
 
 function describe(text: string, at: Node | Value | undefined): string {
