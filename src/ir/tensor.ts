@@ -74,6 +74,22 @@ export class Tensor {
     return Tensor.of('float', shape ?? [values.length], Float32Array.from(values));
   }
 
+  /**
+   * A tensor of no dimensions from one number, rounded to the dtype (float, double, float16 or an integer of 8 bits up).
+   * @throws QuantcError E_TENSOR_NUMERIC for other dtypes.
+   */
+  static scalar(value: number, dtype: DType = 'float'): Tensor {
+    const { array, kind, bits } = dtypeFacts(dtype);
+    if (dtype === 'float16') return Tensor.of(dtype, [], Float16Array.of(value));
+    const isPlain = kind === 'int' || kind === 'uint' ? bits >= 8 : dtype === 'float' || dtype === 'double';
+    if (!isPlain) {
+      throw new QuantcError('E_TENSOR_NUMERIC', `a plain number cannot be stored as ${dtype}`);
+    }
+    const data = new array(new ArrayBuffer(bits / 8));
+    data[0] = bits === 64 && kind !== 'float' ? BigInt(value) : value;
+    return Tensor.of(dtype, [], data);
+  }
+
   /** Int64 tensor from plain integers; the shape defaults to one dimension. */
   static ints(values: readonly (number | bigint)[], shape?: readonly number[]): Tensor {
     return Tensor.of(
