@@ -35,7 +35,6 @@ export {
   type WeightOptions,
 } from './quant/weight.js';
 export { type Bindings, type Bound, constant, node, scalar, value } from './rewrite/binding.js';
-export { constantOf, realScalarOf } from './rewrite/constant.js';
 export type { PatternBuilder, Slots } from './rewrite/pattern.js';
 export { PlannedValue, type ReplacementBuilder, type ReplacementInput } from './rewrite/replacement.js';
 export {

@@ -1,20 +1,50 @@
 /** Constants as passes meet them: initializers, and Constant nodes where those stand (function bodies have no other). */
-import { dtypeFacts } from './dtype.js';
+import { type DType, dtypeFacts } from './dtype.js';
 import { addInitializer, createNode } from './edit.js';
-import type { Graph, Model, Value } from './graph.js';
+import type { Graph, Model, Node, Value } from './graph.js';
 import { functionAround } from './scope.js';
-import type { Tensor } from './tensor.js';
+import { Tensor } from './tensor.js';
 import { tensorType } from './type.js';
 
 /** More elements than this are not looked at one by one to learn what they say. */
 const READABLE = 65_536;
 
+/** Tensors made of the plain attributes of Constant nodes, so that one node always answers with the same tensor. */
+const made = new WeakMap<Node, Tensor>();
+
 /** The tensor of a value that is the same in every run: an initializer that no caller overrides, or a Constant node. */
 export function constantOf(value: Value | undefined): Tensor | undefined {
   if (value === undefined) return undefined;
   if (value.constant !== undefined) return value.isConstant ? value.constant : undefined;
-  return value.producer?.is('Constant') ? value.producer.tensor('value') : undefined;
+  const { producer } = value;
+  if (!producer?.is('Constant')) return undefined;
+  const known = producer.tensor('value') ?? made.get(producer);
+  if (known !== undefined) return known;
+  const plain = plainConstant(producer);
+  if (plain !== undefined) made.set(producer, plain);
+  return plain;
 }
+
+/** What a Constant node states as a number or a list of numbers. */
+function plainConstant(node: Node): Tensor | undefined {
+  const float = node.float('value_float');
+  if (float !== undefined) return Tensor.scalar(float);
+  const floats = node.floats('value_floats');
+  if (floats !== undefined) return Tensor.floats(floats);
+  const int = node.attributes.get('value_int');
+  if (int?.kind === 'int') return Tensor.ints([int.value], []);
+  const ints = node.attributes.get('value_ints');
+  return ints?.kind === 'ints' ? Tensor.ints(ints.value) : undefined;
+}
+
+const isPlainNumber = (dtype: DType): boolean => {
+  const { kind, bits } = dtypeFacts(dtype);
+  return kind !== 'string' && kind !== 'complex' && bits >= 8 && (kind !== 'float' || bits >= 16);
+};
+
+/** The number in a constant of one element; undefined for other constants and dtypes without plain numbers. */
+export const scalarOf = (tensor: Tensor): number | undefined =>
+  tensor.count === 1 && isPlainNumber(tensor.dtype) ? tensor.toNumbers()[0] : undefined;
 
 /**
  * The elements of a small numeric constant, as plain numbers; undefined for what is not constant, of a dtype without
@@ -23,9 +53,7 @@ export function constantOf(value: Value | undefined): Tensor | undefined {
 export function constantNumbers(value: Value | undefined): number[] | undefined {
   const tensor = constantOf(value);
   if (tensor === undefined || tensor.count > READABLE) return undefined;
-  const { kind, bits } = dtypeFacts(tensor.dtype);
-  if (kind === 'string' || kind === 'complex' || bits < 8 || (kind === 'float' && bits < 16))
-    return undefined;
+  if (!isPlainNumber(tensor.dtype)) return undefined;
   return tensor.toNumbers();
 }
 

@@ -1,6 +1,7 @@
 /** The one place where rewrites change a graph: checks that a match may go, puts the plan in its place, cleans up. */
 import { QuantcError } from '../errors/error.js';
 import type { AttributeInput } from '../ir/attribute.js';
+import { constantOf } from '../ir/constant.js';
 import {
   addInitializer,
   createNode,
@@ -13,7 +14,6 @@ import {
 } from '../ir/edit.js';
 import type { Graph, Node, Value } from '../ir/graph.js';
 import { Tensor } from '../ir/tensor.js';
-import { constantOf } from './constant.js';
 import type { Match } from './match.js';
 import { type PlannedNode, PlannedValue, plannedAttributes, type ReplacementInput } from './replacement.js';
 

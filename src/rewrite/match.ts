@@ -3,9 +3,9 @@
  * full backtracking; what failed deepest is kept, so that a person can be told how near a node came.
  */
 import type { Attribute } from '../ir/attribute.js';
+import { constantOf, scalarOf } from '../ir/constant.js';
 import type { Node, Value } from '../ir/graph.js';
 import type { Tensor } from '../ir/tensor.js';
-import { constantOf, realScalarOf } from './constant.js';
 import type { AttributeCondition, NodePattern, OutputPattern, Pattern, SlotName } from './pattern.js';
 
 /** Operators whose two inputs may be swapped. */
@@ -119,7 +119,7 @@ class Attempt {
       this.constants.set(tensor, value);
       return this.#bind(slot, tensor, then);
     }
-    const number = realScalarOf(tensor);
+    const number = scalarOf(tensor);
     if (number === undefined) return this.#fail(() => `${slot.name} (${value.name}) is no real number`);
     return this.#bind(slot, number, then);
   }
@@ -140,7 +140,7 @@ class Attempt {
     if (value === undefined) return this.#fail(() => `the constant ${expected} is omitted`);
     const tensor = constantOf(value);
     if (tensor === undefined) return this.#fail(() => notConstant(String(expected), value));
-    const number = realScalarOf(tensor);
+    const number = scalarOf(tensor);
     const near = tolerance ?? (tensor.dtype === 'float16' ? 1e-3 : tensor.dtype === 'bfloat16' ? 8e-3 : 1e-5);
     if (number !== undefined && Math.abs(number - expected) <= near * Math.max(Math.abs(expected), 1e-3))
       return true;

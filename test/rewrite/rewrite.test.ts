@@ -15,7 +15,11 @@ import { runPipeline } from '../../src/pipeline/run.js';
 import { parseModel } from '../../src/text/parse.js';
 import { printModel } from '../../src/text/print.js';
 
-const engine = { inferTypes: async () => {}, evaluate: async () => new Map(), observe: async () => {} };
+const engine = {
+  inferTypes: async () => {},
+  evaluate: async () => new Map(),
+  observe: async () => new Map(),
+};
 
 /** Runs one pass over a model in ONNX's text, and gives the nodes left, main graph first. */
 async function run(pass: RewritePass, graph: string, more = '') {
