@@ -1,6 +1,5 @@
 /** Conditions that rows of a target's table are made of; each answers `true` or the reason why not. */
 import type { Node, Value } from '../ir/graph.js';
-import { isStatic } from '../ir/type.js';
 
 export type Condition = (node: Node) => true | string;
 
@@ -77,10 +76,15 @@ export const singleOutput: Condition = (node) =>
     .every((output) => output.isOmitted || (output.uses.length === 0 && !output.isOutput)) ||
   'more than one output is used';
 
-/** Number of elements of a value, where every dimension is a number; dynamic dimensions count as one. */
+/** What a dynamic dimension behind the first counts as, where sizes are estimated; the first (the batch) counts as one. */
+const ASSUMED = 32;
+
+/** Number of elements of a value; dynamic dimensions are estimated. 0 when even the rank is unknown. */
 export function knownElements(value: Value | undefined): number {
   const shape = value?.shape;
   if (shape === undefined) return 0;
-  if (isStatic(shape)) return shape.reduce((product, dim) => product * dim, 1);
-  return shape.reduce<number>((product, dim) => product * (typeof dim === 'number' ? dim : 1), 1);
+  return shape.reduce<number>(
+    (product, dim, axis) => product * (typeof dim === 'number' ? dim : axis === 0 ? 1 : ASSUMED),
+    1,
+  );
 }

@@ -7,24 +7,25 @@ import type { TargetCosts } from './target.js';
  * negative where the integer kernel is slower. Dynamic dimensions count as one, so that both sides scale alike.
  */
 export function saving(plan: NodePlan, costs: TargetCosts): number {
-  const { node } = plan;
-  if (plan.row.kind === 'follow') {
-    const bytesMovedOnly = plan.row.output === 'same';
-    const elements = knownElements(plan.output);
-    return elements * (costs.floatElement - costs.integerElement) * (bytesMovedOnly ? 0.5 : 1);
+  const { node, row } = plan;
+  const elements = knownElements(plan.output);
+  if (row.kind === 'follow') {
+    const { float, integer } = row.cost ?? { float: costs.floatElement, integer: costs.integerElement };
+    return elements * (float - integer);
   }
   const weight = node.inputs[1]?.constant;
   if (weight === undefined) return 0;
+  const perOutput = elements * (costs.floatOutput - costs.integerOutput);
   if (node.opType === 'Conv') {
     const [, inner = 1, ...kernel] = weight.shape;
-    const macs = knownElements(plan.output) * kernel.reduce((product, size) => product * size, inner);
+    const macs = elements * kernel.reduce((product, size) => product * size, inner);
     const depthwise = inner === 1 && node.int('group', 1) > 1;
     return depthwise
       ? macs * (costs.floatDepthwiseMac - costs.integerDepthwiseMac)
-      : macs * (costs.floatMac - costs.integerMac);
+      : macs * (costs.floatMac - costs.integerMac) + perOutput;
   }
   const columns =
     node.opType === 'Gemm' && node.int('transB', 0) === 1 ? weight.shape[0]! : weight.shape.at(-1)!;
-  const rows = Math.max(1, knownElements(plan.output) / columns);
-  return rows * weight.count * (costs.floatMac - costs.integerMac);
+  const rows = Math.max(1, elements / columns);
+  return rows * weight.count * (costs.floatMac - costs.integerMac) + perOutput;
 }

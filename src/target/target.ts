@@ -36,6 +36,8 @@ export interface TargetRow {
   readonly kind: 'compute' | 'follow';
   /** Axis of the weight that gets a scale of its own; undefined quantizes per tensor. */
   readonly weightAxis?: (node: Node) => number | undefined;
+  /** Nanoseconds per output element in float and in integers, where they are not those of an elementwise operator. */
+  readonly cost?: { readonly float: number; readonly integer: number };
   /** True when the kernel takes the node, otherwise the reason why not, as `quantc explain` shows it. */
   readonly when?: (node: Node) => true | string;
 }
@@ -48,6 +50,9 @@ export interface TargetCosts {
   /** Per multiply-accumulate of a depthwise convolution. */
   readonly floatDepthwiseMac: number;
   readonly integerDepthwiseMac: number;
+  /** Per element that a product gives: what does not shrink with its depth (requantizing, im2col, writing). */
+  readonly floatOutput: number;
+  readonly integerOutput: number;
   /** Per element: an elementwise float operator, an elementwise integer one, QuantizeLinear, DequantizeLinear. */
   readonly floatElement: number;
   readonly integerElement: number;
