@@ -30,7 +30,8 @@ export interface PipelineOptions {
 
 /**
  * Runs passes in order over a model, in place. Facts that a pass needs are restored before it (`typed`) or must have
- * been given by an earlier one. A group's passes repeat until a round of them changes nothing.
+ * been given by an earlier one; where an earlier one has set the fact to `false` (it found that it cannot hold for this
+ * model), the pass is passed by, with a note in the ledger. A group's passes repeat until a round of them changes nothing.
  * @throws QuantcError E_PIPELINE_FACT when a needed fact is missing, F_PASS when a pass leaves a broken graph; errors
  * of a pass are thrown on with the pass's name in their place.
  */
@@ -43,8 +44,16 @@ export async function runPipeline(
   const facts = options.facts ?? new Map<string, unknown>();
   const given = new Set<Fact>();
   const untypable = new WeakSet<Value>();
+  const passedBy = new Set<Pass>();
   let index = 0;
   const runOne = async (pass: Pass): Promise<boolean> => {
+    const denied = pass.needs?.find((need) => facts.get(need) === false);
+    if (denied !== undefined) {
+      if (!passedBy.has(pass))
+        ledger.note('info', 'pass-skipped', `${pass.name} passed by: it needs "${denied}"`, pass.name);
+      passedBy.add(pass);
+      return false;
+    }
     let changedInside = false;
     for (let round = 0; pass.passes !== undefined && round < (pass.rounds ?? 1); round++) {
       let changedNow = false;
