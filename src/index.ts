@@ -3,6 +3,7 @@ export { type ErrorPlace, QuantcError } from './errors/error.js';
 export * from './ir/attribute.js';
 export { cloneModel, type ModelCopy } from './ir/clone.js';
 export * from './ir/constant.js';
+export * from './ir/digest.js';
 export * from './ir/dtype.js';
 export * from './ir/edit.js';
 export { Graph, LocalFunction, Model, Node, Value } from './ir/graph.js';
@@ -50,3 +51,12 @@ export * from './target/facts.js';
 export { type Parameters, type Placement, placementOf } from './target/placement.js';
 export { type Exclusion, type NodePlan, type Plan, planStatic } from './target/plan.js';
 export * from './target/target.js';
+export { parseModel } from './text/parse.js';
+export {
+  type PrintOptions,
+  printAttribute,
+  printGraph,
+  printModel,
+  printNode,
+  printType,
+} from './text/print.js';
