@@ -13,6 +13,8 @@ export interface PrintOptions {
   readonly elide?: number;
   /** `false` writes the size in the place of the digest, so that no bytes are read or computed. */
   readonly digest?: boolean;
+  /** `false` leaves out the types of inner values. Default true. */
+  readonly types?: boolean;
 }
 
 export const quote = (text: string): string => `"${text.replace(/["\\]/g, '\\$&')}"`;

@@ -70,7 +70,7 @@ function graphText(graph: Graph, options: PrintOptions, indent: string, name: st
 /** Constants, types of inner values, and nodes. */
 function bodyText(graph: Graph, constants: readonly string[], options: PrintOptions, indent: string): string {
   const lines = [...constants];
-  for (const value of valuesOf(graph)) {
+  for (const value of options.types === false ? [] : valuesOf(graph)) {
     if (value.producer && value.type && !value.isOutput) lines.push(printValue(value));
   }
   const inner = indent + STEP;

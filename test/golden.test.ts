@@ -1,0 +1,28 @@
+import { expect } from 'chai';
+import { goldenCases, goldenText, readCase } from './golden.js';
+import { outputDifference, transform } from './golden-run.js';
+
+describe('golden cases', () => {
+  for (const each of goldenCases()) {
+    it(`${each.pass}/${each.name}`, async () => {
+      const model = readCase(each);
+      const events = await transform(model, each);
+      const declines = events.flatMap((event) => event.declines).join('\n  ');
+      const fired = events.some((event) => event.changed);
+      expect(fired, `fired; declined:\n  ${declines}\n`).to.equal(each.config.fires ?? true);
+
+      const text = goldenText(model, each.config);
+      if (each.expected === undefined)
+        throw new Error(`no expected.onnxtxt: npm run golden:update writes it`);
+      expect(text).to.equal(each.expected);
+
+      const again = await transform(model, each);
+      const edited = again.filter((event) => event.changed).map((event) => [event.pass, ...event.changes]);
+      expect(edited, 'edits of a second run').to.deep.equal([]);
+
+      if (each.config.unrunnable !== undefined) return;
+      const difference = await outputDifference(readCase(each), model, each);
+      expect(difference, 'difference of outputs in ONNX Runtime').to.equal(undefined);
+    });
+  }
+});

@@ -1,0 +1,116 @@
+/**
+ * Golden cases: `test/golden/<pass>/<case>/` holds `input.onnxtxt`, `expected.onnxtxt` (what the pass makes of it) and
+ * perhaps `case.json` ({@link CaseConfig}). Models are written in ONNX's textual syntax; inputs of the run are drawn
+ * from seeds. `npm run golden:update` rewrites the expected files.
+ */
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Model, type Pass, printModel, type Tensor, type Value } from '../src/index.js';
+import { filledTensor } from '../src/text/fill.js';
+import { parseModel } from '../src/text/parse.js';
+
+/** What a case may say of itself; the defaults suit a pass that changes no result. */
+export interface CaseConfig {
+  /** Passes to run instead of the one that the folder is named for. */
+  readonly passes?: readonly string[];
+  /** `false`: the pass must leave the input as it is. */
+  readonly fires?: boolean;
+  /** Largest difference between outputs, absolute for values up to 1 and relative beyond. Default 1e-5. */
+  readonly tolerance?: number;
+  /** A floor on the signal-to-noise ratio in dB, in the place of a tolerance, for passes that quantize. */
+  readonly sqnr?: number;
+  /** Why ONNX Runtime cannot run the models; without it they are run. */
+  readonly unrunnable?: string;
+  /** Sizes of named dimensions of the inputs; others are 2. */
+  readonly dims?: Readonly<Record<string, number>>;
+  /** Laws that inputs are drawn by (see `src/text/fill.ts`), by name. Default: normal for floats, 0 to 4 for integers. */
+  readonly inputs?: Readonly<Record<string, string>>;
+  /** `true`: types of inner values are part of what is expected. */
+  readonly types?: boolean;
+}
+
+export interface GoldenCase {
+  readonly pass: string;
+  readonly name: string;
+  readonly folder: string;
+  /** Absent when the folder lacks it, which fails the case. */
+  readonly input: string | undefined;
+  /** Absent when the case was never blessed. */
+  readonly expected: string | undefined;
+  readonly config: CaseConfig;
+}
+
+const root = join(import.meta.dirname, 'golden');
+const passesFolder = join(import.meta.dirname, '..', 'passes');
+
+const folders = (path: string): string[] =>
+  existsSync(path)
+    ? readdirSync(path, { withFileTypes: true })
+        .filter((entry) => entry.isDirectory())
+        .map((entry) => entry.name)
+        .sort()
+    : [];
+
+/** Every case below `test/golden`, in order of names. */
+export function goldenCases(): GoldenCase[] {
+  return folders(root).flatMap((pass) =>
+    folders(join(root, pass)).map((name) => {
+      const folder = join(root, pass, name);
+      const read = (file: string): string | undefined =>
+        existsSync(join(folder, file)) ? readFileSync(join(folder, file), 'utf8') : undefined;
+      const input = read('input.onnxtxt');
+      const config = JSON.parse(read('case.json') ?? '{}') as CaseConfig;
+      return { pass, name, folder, input, expected: read('expected.onnxtxt'), config };
+    }),
+  );
+}
+
+/** The passes of a case, each the export of `passes/<name>.ts` (or `passes/<name>/index.ts`) that bears the name. */
+export function passesOf(each: GoldenCase): Promise<Pass[]> {
+  return Promise.all((each.config.passes ?? [each.pass]).map(loadPass));
+}
+
+export async function loadPass(name: string): Promise<Pass> {
+  const path = [join(passesFolder, `${name}.ts`), join(passesFolder, name, 'index.ts')].find(existsSync);
+  if (path === undefined) throw new Error(`there is no pass ${name}: passes/${name}.ts is missing`);
+  const exported = Object.values((await import(path)) as Record<string, unknown>);
+  const pass = exported.find(
+    (value) => (value as Pass | undefined)?.name === name && 'run' in (value as Pass),
+  );
+  if (pass === undefined) throw new Error(`passes/${name}.ts exports no pass of the name ${name}`);
+  return pass as Pass;
+}
+
+/** Parses a case's text. */
+export function readCase(each: GoldenCase): Model {
+  if (each.input === undefined) throw new Error(`${each.folder} has no input.onnxtxt`);
+  return parseModel(each.input, { file: join(each.folder, 'input.onnxtxt') });
+}
+
+/** How a model is written into an expected file: constants over 64 bytes as digests, inferred types left out. */
+export const goldenText = (model: Model, config: CaseConfig): string =>
+  printModel(model, { elide: 64, types: config.types ?? false });
+
+/** Seeded tensors for every input that has no default; `draw` tells one set from the next. */
+export function feedsOf(model: Model, config: CaseConfig, draw: number): Record<string, Tensor> {
+  const feeds: Record<string, Tensor> = {};
+  for (const [index, value] of model.graph.inputs.entries()) {
+    if (value.constant === undefined) feeds[value.name] = drawInput(value, config, 100 * draw + index + 1);
+  }
+  return feeds;
+}
+
+function drawInput(value: Value, config: CaseConfig, seed: number): Tensor {
+  const { dtype, shape } = value;
+  if (dtype === undefined || shape === undefined) {
+    throw new Error(`input ${value.name} has no type that a tensor could be drawn for: set "unrunnable"`);
+  }
+  const dims = shape.map((dim) => (typeof dim === 'number' ? dim : (config.dims?.[dim ?? '?'] ?? 2)));
+  const float = dtype === 'float' || dtype === 'double' || dtype === 'float16' || dtype === 'bfloat16';
+  const law =
+    config.inputs?.[value.name] ??
+    (float ? `normal:${seed}` : dtype === 'bool' ? `uniform:${seed}:0:1` : `uniform:${seed}:0:4`);
+  const tensor = filledTensor(dtype, dims, law, value.name);
+  if (tensor === undefined) throw new Error(`input ${value.name}: ${dtype} cannot be drawn by "${law}"`);
+  return tensor;
+}
