@@ -1,0 +1,199 @@
+import type { InferenceSession } from 'onnxruntime-node';
+import { QuantcError } from '../errors/error.js';
+import { Model } from '../ir/graph.js';
+import type { Tensor } from '../ir/tensor.js';
+import type { Type } from '../ir/type.js';
+import { loadRuntime, type Runtime } from './load.js';
+import { place } from './place.js';
+import { fromRuntime, toRuntime, typeOfMetadata } from './tensor.js';
+
+/** How far ONNX Runtime may rewrite the graph. `off` computes what the file says, node by node. */
+export type Optimization = 'off' | 'basic' | 'extended' | 'all';
+
+/** Session configuration by ONNX Runtime's own keys, nested at their dots; values are strings. */
+export interface ExtraOptions {
+  readonly [key: string]: string | ExtraOptions;
+}
+
+export interface SessionOptions {
+  /** Default `all`, as an application runs it. */
+  readonly optimization?: Optimization;
+  /** Threads inside a node; ONNX Runtime takes one a core when it is not said. */
+  readonly threads?: number;
+  /** Executors in order of preference; default the CPU's. */
+  readonly providers?: readonly (string | { readonly name: string })[];
+  /** E.g. `{ session: { x64quantprecision: '1' } }` for `session.x64quantprecision`. */
+  readonly extra?: ExtraOptions;
+  /** Prefix of the file that profiling writes; see `profile.ts`. */
+  readonly profile?: string;
+  /** Where ONNX Runtime writes the graph as it will run it. */
+  readonly optimizedPath?: string;
+}
+
+/** One input or output: the type is absent for sequences, maps and optionals, which cannot cross into JavaScript. */
+export interface Port {
+  readonly name: string;
+  readonly type: Type | undefined;
+}
+
+const LEVELS = { off: 'disabled', basic: 'basic', extended: 'extended', all: 'all' } as const;
+
+/**
+ * Opens a session on a model, on encoded bytes, or on a file. A model too large for one protobuf message, or for
+ * being held twice, goes through a temporary file.
+ * @throws QuantcError E_RUNTIME_MISSING without ONNX Runtime, E_RUNTIME_LOAD when it refuses the model.
+ */
+export async function openSession(
+  model: Model | Uint8Array | string,
+  options: SessionOptions = {},
+): Promise<Session> {
+  const runtime = await loadRuntime();
+  const file = typeof model === 'string' ? model : model instanceof Model ? model.file : undefined;
+  const placed = model instanceof Model ? await place(model) : { source: model, remove: undefined };
+  try {
+    const settings = settingsOf(options);
+    const { source } = placed;
+    const native =
+      typeof source === 'string'
+        ? await runtime.InferenceSession.create(source, settings)
+        : await runtime.InferenceSession.create(source, settings);
+    return new Session(runtime, native, file, placed.remove);
+  } catch (cause) {
+    placed.remove?.();
+    throw new QuantcError('E_RUNTIME_LOAD', `ONNX Runtime refuses the model: ${messageOf(cause)}`, {
+      place: { file },
+      cause,
+    });
+  }
+}
+
+function settingsOf(options: SessionOptions): InferenceSession.SessionOptions {
+  return {
+    graphOptimizationLevel: LEVELS[options.optimization ?? 'all'],
+    // What goes wrong is thrown as well; the log would only clutter the terminal.
+    logSeverityLevel: 4,
+    ...(options.threads === undefined ? {} : { intraOpNumThreads: options.threads }),
+    ...(options.providers ? { executionProviders: options.providers } : {}),
+    ...(options.extra ? { extra: options.extra } : {}),
+    ...(options.profile ? { enableProfiling: true, profileFilePrefix: options.profile } : {}),
+    ...(options.optimizedPath ? { optimizedModelFilePath: options.optimizedPath } : {}),
+  };
+}
+
+/** A loaded model, ready to run. Holds native memory of about the weights' size until {@link release}. */
+export class Session {
+  readonly inputs: readonly Port[];
+  readonly outputs: readonly Port[];
+  readonly #runtime: Runtime;
+  readonly #native: InferenceSession;
+  readonly #file: string | undefined;
+  readonly #cleanUp: (() => void) | undefined;
+  #released = false;
+
+  /** @internal Made by {@link openSession}. */
+  constructor(runtime: Runtime, native: InferenceSession, file?: string, cleanUp?: () => void) {
+    this.#runtime = runtime;
+    this.#native = native;
+    this.#file = file;
+    this.#cleanUp = cleanUp;
+    const port = (each: InferenceSession.ValueMetadata): Port => ({
+      name: each.name,
+      type: typeOfMetadata(each),
+    });
+    this.inputs = native.inputMetadata.map(port);
+    this.outputs = native.outputMetadata.map(port);
+  }
+
+  /**
+   * Runs the model once.
+   * @param feeds a tensor an input, by name; names that the model does not have are refused.
+   * @param wanted which outputs to compute and return; all when it is not said.
+   * @throws QuantcError E_RUNTIME_FEED for a missing or unknown input, E_RUNTIME_DTYPE for a dtype that cannot
+   * cross, E_RUNTIME_RUN when ONNX Runtime fails.
+   */
+  async run(
+    feeds: Readonly<Record<string, Tensor>>,
+    wanted?: readonly string[],
+  ): Promise<Record<string, Tensor>> {
+    const native = this.#convert(feeds);
+    try {
+      const results = wanted ? await this.#native.run(native, [...wanted]) : await this.#native.run(native);
+      const tensors: Record<string, Tensor> = {};
+      for (const [name, result] of Object.entries(results)) tensors[name] = fromRuntime(name, result);
+      return tensors;
+    } catch (cause) {
+      throw new QuantcError('E_RUNTIME_RUN', `ONNX Runtime fails to run the model: ${messageOf(cause)}`, {
+        place: { file: this.#file },
+        cause,
+      });
+    }
+  }
+
+  /**
+   * Converts feeds once for many runs of the same data, so that a clock around the run sees the kernels alone.
+   * @returns a function that runs the model and drops the results.
+   */
+  prepare(feeds: Readonly<Record<string, Tensor>>): () => Promise<void> {
+    const native = this.#convert(feeds);
+    return async () => {
+      await this.#native.run(native);
+    };
+  }
+
+  #convert(feeds: Readonly<Record<string, Tensor>>): InferenceSession.FeedsType {
+    const native: Record<string, ReturnType<typeof toRuntime>> = {};
+    const known = new Set(this.inputs.map((input) => input.name));
+    for (const input of this.inputs) {
+      const tensor = feeds[input.name];
+      if (tensor === undefined) throw this.#feedError(`no tensor is given for input "${input.name}"`);
+      native[input.name] = toRuntime(this.#runtime, input.name, tensor);
+    }
+    // onnxruntime-node would pass over a name that it does not know, overridable initializers included.
+    const stranger = Object.keys(feeds).find((name) => !known.has(name));
+    if (stranger !== undefined) throw this.#feedError(`the model takes no input "${stranger}"`);
+    return native;
+  }
+
+  #feedError(message: string): QuantcError {
+    return new QuantcError('E_RUNTIME_FEED', message, {
+      place: { file: this.#file },
+      hint: `The model's inputs are ${this.inputs.map((input) => `"${input.name}"`).join(', ') || 'none'}.`,
+    });
+  }
+
+  /** Closes the profile's file, for a session opened with `profile`. */
+  endProfiling(): void {
+    this.#native.endProfiling();
+  }
+
+  /** Gives the native memory back. Further calls do nothing. */
+  async release(): Promise<void> {
+    if (this.#released) return;
+    this.#released = true;
+    await this.#native.release();
+    this.#cleanUp?.();
+  }
+}
+
+/** Opens a session, hands it on, and releases it whatever happens. */
+export async function withSession<T>(
+  model: Model | Uint8Array | string,
+  options: SessionOptions,
+  use: (session: Session) => Promise<T> | T,
+): Promise<T> {
+  const session = await openSession(model, options);
+  try {
+    return await use(session);
+  } finally {
+    await session.release();
+  }
+}
+
+/** ONNX Runtime's message on one line, without its source paths. */
+function messageOf(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error);
+  return text
+    .replace(/\/\S*?\/(?=[\w.-]+\.(?:cc|h):\d+)/g, '')
+    .replace(/\s+/g, ' ')
+    .trim();
+}
