@@ -7,10 +7,16 @@ export * from './ir/digest.js';
 export * from './ir/dtype.js';
 export * from './ir/edit.js';
 export { Graph, LocalFunction, Model, Node, Value } from './ir/graph.js';
+export * from './ir/real.js';
 export * from './ir/scope.js';
+export * from './ir/shape.js';
 export { Tensor, type TensorJob, type TensorSource } from './ir/tensor.js';
 export * from './ir/type.js';
 export { type Problem, verify } from './ir/verify.js';
+export { type EncodeOptions, encodeModel, encodeTensor } from './onnx/encode.js';
+export type { ExternalPlace } from './onnx/external-data.js';
+export { decodeModel, decodeTensor, readModel } from './onnx/read.js';
+export { type WriteOptions, type WrittenFile, writeModel } from './onnx/write.js';
 export { type FactKey, factKey } from './pipeline/fact.js';
 export { Ledger, type LedgerNote, type LedgerRow } from './pipeline/ledger.js';
 export {

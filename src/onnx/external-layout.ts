@@ -1,0 +1,83 @@
+/** Which tensors of a model stand in its external data file, and where in it. */
+import type { Attribute } from '../ir/attribute.js';
+import type { Model } from '../ir/graph.js';
+import type { Tensor } from '../ir/tensor.js';
+import type { ExternalPlace } from './external-data.js';
+import type { TensorExtras } from './tensor-proto.js';
+
+/** Smaller tensors stay in the model: shapes and scalars, which readers want at hand. */
+const EXTERNAL_BYTES = 1 << 10;
+/** From this size on a tensor begins on a 64 KiB boundary, so that it can be mapped on any system. */
+const MAPPED_BYTES = 1 << 20;
+const MAPPED_ALIGNMENT = 64 << 10;
+const ALIGNMENT = 64;
+/** Beyond this much the automatic choice is an external file: it leaves room below 2 GiB for everything else. */
+const INLINE_BYTES = 1.9 * 2 ** 30;
+
+export type ExternalChoice = 'auto' | 'never' | 'always';
+
+/** The external data file to be: places by tensor, and its length. */
+export interface ExternalLayout {
+  readonly places: ReadonlyMap<Tensor, ExternalPlace>;
+  readonly length: number;
+}
+
+/**
+ * Lays out the external data of a model, or answers nothing where all of it stays inside. Tensors come in the order of
+ * the model; one that is used twice stands there once.
+ */
+export function layOut(model: Model, choice: ExternalChoice, location: string): ExternalLayout | undefined {
+  if (choice === 'never') return undefined;
+  const tensors = [...new Set(tensorsOf(model))];
+  const total = tensors.reduce((sum, { tensor }) => sum + tensor.byteLength, 0);
+  const cameExternal = tensors.some(({ tensor }) => isExternal(tensor));
+  if (choice === 'auto' && !cameExternal && total <= INLINE_BYTES) return undefined;
+  const places = new Map<Tensor, ExternalPlace>();
+  let at = 0;
+  for (const { tensor, movable } of tensors) {
+    const length = tensor.byteLength;
+    if (tensor.source.kind === 'strings' || length < EXTERNAL_BYTES || places.has(tensor)) continue;
+    if (!movable && !isExternal(tensor)) continue;
+    const alignment = length >= MAPPED_BYTES ? MAPPED_ALIGNMENT : ALIGNMENT;
+    const offset = Math.ceil(at / alignment) * alignment;
+    places.set(tensor, { location, offset, length });
+    at = offset + length;
+  }
+  return places.size === 0 ? undefined : { places, length: at };
+}
+
+const isExternal = (tensor: Tensor): boolean =>
+  (tensor.extras as TensorExtras | undefined)?.external !== undefined;
+
+interface Found {
+  readonly tensor: Tensor;
+  /** Initializers may always stand elsewhere; a tensor in an attribute only if it did before: readers differ. */
+  readonly movable: boolean;
+}
+
+/** Every tensor of a model, nested graphs and functions included. */
+export function* tensorsOf(model: Model): IterableIterator<Found> {
+  for (const graph of model.graphs()) {
+    for (const value of graph.initializers) yield { tensor: value.constant!, movable: true };
+    for (const sparse of graph.sparse.values()) {
+      yield { tensor: sparse.values, movable: false };
+      yield { tensor: sparse.indices, movable: false };
+    }
+    for (const node of graph.nodes()) yield* tensorsIn(node.attributes.values());
+  }
+  for (const each of model.functions) yield* tensorsIn(each.attributeDefaults.values());
+}
+
+function* tensorsIn(attributes: Iterable<Attribute>): IterableIterator<Found> {
+  for (const attribute of attributes) {
+    if (attribute.kind === 'tensor') yield { tensor: attribute.value, movable: false };
+    else if (attribute.kind === 'tensors') {
+      for (const tensor of attribute.value) yield { tensor, movable: false };
+    } else if (attribute.kind === 'sparse' || attribute.kind === 'sparses') {
+      for (const sparse of attribute.kind === 'sparse' ? [attribute.value] : attribute.value) {
+        yield { tensor: sparse.values, movable: false };
+        yield { tensor: sparse.indices, movable: false };
+      }
+    }
+  }
+}

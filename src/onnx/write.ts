@@ -1,0 +1,166 @@
+/** Writing a model to disk: streamed tensor by tensor, whole or not at all. */
+import { randomBytes } from 'node:crypto';
+import { realpathSync } from 'node:fs';
+import { type FileHandle, open, rename, rm, stat } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
+import { QuantcError } from '../errors/error.js';
+import type { Model } from '../ir/graph.js';
+import type { Tensor } from '../ir/tensor.js';
+import { type EncodeOptions, segmentsOfModel } from './encode.js';
+import { type ExternalChoice, type ExternalLayout, layOut, tensorsOf } from './external-layout.js';
+import { streamSegments } from './stream-write.js';
+import type { Segment } from './wire-write.js';
+
+export interface WriteOptions {
+  /**
+   * Where large tensors go: `never` into the model, `always` into `<file>_data` beside it, `auto` (the default) there
+   * when the model was read with external data or would come near 2 GiB.
+   */
+  readonly externalData?: ExternalChoice;
+  readonly valueInfo?: EncodeOptions['valueInfo'];
+  /** Gives the bytes of a derived tensor, perhaps from a worker; the default computes them in place. */
+  readonly materialize?: (tensor: Tensor) => Promise<Uint8Array>;
+  /** How many derived tensors may be asked for at once (default 1). The file is the same whatever the number. */
+  readonly inFlight?: number;
+  readonly onProgress?: (bytesDone: number, bytesTotal: number) => void;
+}
+
+export interface WrittenFile {
+  readonly path: string;
+  readonly bytes: number;
+}
+
+interface Part {
+  readonly path: string;
+  readonly temporary: string;
+  readonly segments: readonly Segment[];
+  readonly bytes: number;
+}
+
+/**
+ * Writes a model, and its external data file if it has one. Files are written under temporary names in the same folder
+ * and renamed when all is done: a failure leaves nothing behind and nothing changed. Memory follows the largest tensor;
+ * equal models give equal bytes.
+ * @throws QuantcError E_ONNX_OVERWRITE when a file to be written is one that the model reads from, E_ONNX_WRITE when
+ * the file system refuses, E_ONNX_TOO_LARGE when the model itself would reach 2 GiB; errors of derivations.
+ */
+export async function writeModel(
+  model: Model,
+  path: string,
+  options: WriteOptions = {},
+): Promise<{ files: WrittenFile[] }> {
+  const target = resolve(path);
+  const parts = plan(model, target, options);
+  await refuseInputs(model, parts);
+  const total = parts.reduce((sum, part) => sum + part.bytes, 0);
+  let done = 0;
+  const stream = {
+    materialize: options.materialize ?? (async (tensor: Tensor) => tensor.bytes()),
+    inFlight: Math.max(1, options.inFlight ?? 1),
+    onBytes: (count: number) => {
+      done += count;
+      options.onProgress?.(done, total);
+    },
+  };
+  const leftovers = new Set<string>();
+  try {
+    for (const part of parts) {
+      leftovers.add(part.temporary);
+      const file = await open(part.temporary, 'wx');
+      try {
+        await streamSegments(file, part.segments, stream);
+      } finally {
+        await close(file);
+      }
+    }
+    // The data file first: a model never stands there without its data.
+    for (const part of parts) {
+      await rename(part.temporary, part.path);
+      leftovers.delete(part.temporary);
+      if (part !== parts.at(-1)) leftovers.add(part.path);
+    }
+    leftovers.clear();
+  } catch (cause) {
+    if (cause instanceof QuantcError) throw cause;
+    if (!(cause instanceof Error && 'syscall' in cause)) throw cause;
+    throw new QuantcError('E_ONNX_WRITE', `cannot write the model: ${cause.message}`, {
+      place: { file: target },
+      hint: 'Nothing was written. Check the folder, its permissions and the free space.',
+      cause,
+    });
+  } finally {
+    for (const leftover of leftovers) await rm(leftover, { force: true });
+  }
+  return { files: parts.map(({ path: written, bytes }) => ({ path: written, bytes })).reverse() };
+}
+
+/** Closing tells of late failures on some file systems, so it is awaited, not forgotten. */
+const close = (file: FileHandle): Promise<void> => file.close();
+
+/** The files to write, the data file before the model. */
+function plan(model: Model, target: string, options: WriteOptions): Part[] {
+  const dataPath = `${target}_data`;
+  const layout = layOut(model, options.externalData ?? 'auto', basename(dataPath));
+  const { segments, length } = segmentsOfModel(model, {
+    valueInfo: options.valueInfo,
+    external: layout && ((tensor) => layout.places.get(tensor)),
+  });
+  const mark = `${process.pid}-${randomBytes(4).toString('hex')}.partial`;
+  const part = (path: string, bytes: number, pieces: readonly Segment[]): Part => ({
+    path,
+    temporary: join(dirname(path), `.${basename(path)}.${mark}`),
+    segments: pieces,
+    bytes,
+  });
+  const main = part(target, length, segments);
+  return layout === undefined ? [main] : [part(dataPath, layout.length, dataSegments(layout)), main];
+}
+
+/** Tensors in the order of their places, with zeros between them. */
+function dataSegments(layout: ExternalLayout): Segment[] {
+  const zeros = new Uint8Array(64 << 10);
+  const segments: Segment[] = [];
+  let at = 0;
+  for (const [tensor, place] of layout.places) {
+    if (place.offset > at) segments.push(zeros.subarray(0, place.offset - at));
+    segments.push(tensor.source.kind === 'memory' ? tensor.source.bytes : tensor);
+    at = place.offset + place.length;
+  }
+  return segments;
+}
+
+/** Weights are read while the new file is written, so it must be another file, by whatever name. */
+async function refuseInputs(model: Model, parts: readonly Part[]): Promise<void> {
+  const inputs = new Set<string>();
+  if (model.file !== undefined) inputs.add(realOf(model.file));
+  const collect = (tensor: Tensor): void => {
+    if (tensor.source.kind === 'file') inputs.add(realOf(tensor.source.path));
+    else if (tensor.source.kind === 'derived') tensor.source.from.forEach(collect);
+  };
+  for (const { tensor } of tensorsOf(model)) collect(tensor);
+  for (const { path } of parts) {
+    if (inputs.has(realOf(path))) {
+      throw new QuantcError('E_ONNX_OVERWRITE', 'the model would be written over its own input', {
+        kind: 'usage',
+        place: { file: path },
+        hint: 'Choose another folder or another name.',
+      });
+    }
+    const there = await stat(path).catch(() => undefined);
+    if (there?.isDirectory()) {
+      throw new QuantcError('E_ONNX_WRITE', 'a folder stands where the model should be written', {
+        kind: 'usage',
+        place: { file: path },
+      });
+    }
+  }
+}
+
+/** The path with links resolved as far as the file exists. */
+function realOf(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    return resolve(path);
+  }
+}
