@@ -62,15 +62,19 @@ const outputsInUse = (node: Node, from: number): boolean =>
   node.outputs.slice(from).some((output) => !output.isOmitted && (output.uses.length > 0 || output.isOutput));
 
 /**
- * BatchNormalization 14 trains by an attribute, where the mere presence of further outputs said so before; what
- * training yields changed too. A node whose further outputs nobody reads infers, and loses them.
+ * BatchNormalization 14 trains where an attribute says so; before, it trained when all five outputs were asked for. The
+ * batch's own mean and variance, the last two, are no longer told.
  */
-export const inferenceOutputs: Adapter = {
-  refuse: (node) => (outputsInUse(node, 1) ? 'its training outputs are read' : undefined),
-  apply: (node) => truncateOutputs(node, 1),
+export const trainingMode: Adapter = {
+  refuse: (node) => (outputsInUse(node, 3) ? 'its saved mean or variance is read' : undefined),
+  apply(node) {
+    if (node.outputs.length === 1) return;
+    setAttribute(node, 'training_mode', 1);
+    truncateOutputs(node, 3);
+  },
 };
 
-/** Dropout 10 turns the mask into bools, 12 says that without training it is all true; before, nothing said it. */
+/** Dropout 12 says that without training its mask is all true; before, nothing said what is in it. */
 export const unreadMask: Adapter = {
   refuse: (node) =>
     outputsInUse(node, 1) ? 'its mask is read, whose meaning nothing fixed before 12' : undefined,

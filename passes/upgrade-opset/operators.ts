@@ -27,7 +27,7 @@ import {
   splitInput,
   topKInput,
 } from './moved-attributes.js';
-import { channelScales, flatWhereNotSpatial, inferenceOutputs, unreadMask } from './normalization.js';
+import { channelScales, flatWhereNotSpatial, trainingMode, unreadMask } from './normalization.js';
 import {
   cornerCoordinates,
   omittedResizeInputs,
@@ -64,7 +64,7 @@ export const OPERATORS: Readonly<Record<string, History>> = {
     at(6, dropConsumedInputs),
     at(7, inferenceOnly),
     at(9, flatWhereNotSpatial),
-    at(14, inferenceOutputs),
+    at(14, trainingMode),
     15,
   ],
   Bernoulli: [15, 22],
@@ -105,8 +105,8 @@ export const OPERATORS: Readonly<Record<string, History>> = {
     1,
     at(6, dropConsumedInputs),
     at(7, inferenceOnly),
-    at(10, unreadMask),
-    at(12, dropoutRatio),
+    10,
+    at(12, together(unreadMask, dropoutRatio)),
     13,
     22,
   ],

@@ -1,11 +1,13 @@
 import {
   constantNumbers,
+  createNode,
   type Node,
   setAttribute,
   setInput,
   setInputs,
   setOperator,
   Tensor,
+  tensorType,
 } from '../../src/index.js';
 import { constant } from './operands.js';
 import { type Adapter, boundByCaller } from './step.js';
@@ -36,30 +38,44 @@ export const scalesInput: Adapter = {
 /** Upsample ends at 10; Resize 10 is the same, and may shrink as well. */
 export const upsampleIsResize: Adapter = { becomes: 'Resize', apply: (node) => setOperator(node, 'Resize') };
 
-const shrinks = (node: Node): boolean | undefined => {
-  if (node.opType === 'Upsample') return false;
-  const values = constantNumbers(node.inputs[1]);
-  if (values === undefined) return undefined;
-  const some = values.some((scale) => scale < 1);
-  return some && values.some((scale) => scale > 1) ? undefined : some;
-};
+/** Resize's scales where they are known before the run; Upsample's never shrink, so that they need not be. */
+const knownScales = (node: Node): number[] | undefined =>
+  node.opType === 'Upsample' ? [] : constantNumbers(node.inputs[1]);
 
 /**
- * Resize 11 states what 10 left open: positions are scaled from the corner (`asymmetric`), and the nearest element is
- * the one below. Where the picture shrinks, ONNX Runtime's Resize 10 takes the one above, and so do we; scales that
- * only the run knows, or that grow one axis and shrink another, leave that choice open.
+ * Resize 11 states what 10 left open: positions are scaled from the corner (`asymmetric`). For the nearest element ONNX
+ * Runtime's Resize 10 takes the one below on axes that grow and the one above on axes that shrink, so where both occur
+ * the node grows first and then shrinks. Scales that only the run knows leave the choice open.
  */
 export const cornerCoordinates: Adapter = {
   refuse(node) {
     const bound = boundByCaller(node, 'mode');
     if (bound !== undefined || node.string('mode', 'nearest') !== 'nearest') return bound;
-    return shrinks(node) === undefined ? 'its scales do not tell which element is the nearest' : undefined;
+    return knownScales(node) === undefined
+      ? 'its scales do not tell which element is the nearest'
+      : undefined;
   },
-  apply(node) {
+  apply(node, scope) {
+    const [data, scales] = node.inputs;
+    const nearest = node.string('mode', 'nearest') === 'nearest';
+    const known = (nearest && constantNumbers(scales)) || [];
+    const shrinks = known.some((scale) => scale < 1);
     setAttribute(node, 'coordinate_transformation_mode', 'asymmetric');
-    if (node.string('mode', 'nearest') === 'nearest')
-      setAttribute(node, 'nearest_mode', shrinks(node) ? 'ceil' : 'floor');
-    setInputs(node, [node.inputs[0], undefined, node.inputs[1]]);
+    if (nearest) setAttribute(node, 'nearest_mode', shrinks ? 'ceil' : 'floor');
+    setInputs(node, [data, undefined, scales]);
+    if (!shrinks || !known.some((scale) => scale > 1)) return;
+    const only = (keep: (scale: number) => boolean) =>
+      constant(node, scope, Tensor.floats(known.map((scale) => (keep(scale) ? scale : 1))), 'scales');
+    const grown = createNode(
+      { before: node },
+      {
+        opType: 'Resize',
+        inputs: [data, undefined, only((scale) => scale > 1)],
+        attributes: { coordinate_transformation_mode: 'asymmetric', mode: 'nearest', nearest_mode: 'floor' },
+        outputs: [{ name: `${data!.name}_grown`, type: data!.dtype && tensorType(data!.dtype) }],
+      },
+    );
+    setInputs(node, [grown.outputs[0], undefined, only((scale) => scale < 1)]);
   },
 };
 
