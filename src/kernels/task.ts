@@ -1,0 +1,119 @@
+/** The work of a pool as plain data, and how any thread does it. */
+import type { DType } from '../ir/dtype.js';
+import { type FileRange, Tensor, viewBytes } from '../ir/tensor.js';
+import type { FittedScales } from '../quant/fit.js';
+import { quantizeWeight, rememberScales, type WeightSpec } from '../quant/weight.js';
+import {
+  type ByteSource,
+  type FilePlace,
+  fileSink,
+  fileSource,
+  memorySink,
+  memorySource,
+} from './endpoint.js';
+import { canStream, streamWeight } from './stream.js';
+
+/** Copy a range of a file into a place of another. */
+export interface CopyTask {
+  readonly kind: 'copy';
+  readonly range: FileRange;
+  readonly place: FilePlace;
+}
+
+/** Find a weight's scales, or quantize it into a place or into memory. */
+export interface WeightTask {
+  readonly kind: 'weight';
+  readonly input: { readonly dtype: DType; readonly shape: readonly number[]; readonly range: FileRange };
+  readonly spec: WeightSpec;
+  /** Scales found before. */
+  readonly known?: FittedScales;
+  readonly want: 'scales' | 'q';
+  /** Where the integers go; they are answered as bytes when it is absent. */
+  readonly place?: FilePlace;
+}
+
+export type Task = CopyTask | WeightTask;
+
+export interface TaskResult {
+  readonly scales?: FittedScales;
+  readonly bytes?: Uint8Array;
+}
+
+/** Does a task on this thread. Errors as those of reading, writing and quantizing. */
+export function runTask(task: Task): TaskResult {
+  if (task.kind === 'copy') {
+    copyRange(task.range, task.place);
+    return {};
+  }
+  const { dtype, shape, range } = task.input;
+  return runWeight(new Tensor(dtype, shape, { kind: 'file', ...range }), task);
+}
+
+/** Does a weight task on a tensor of any source. The bytes are equal to the reference's, whatever way they are made. */
+export function runWeight(
+  input: Tensor,
+  { spec, known, want, place }: Omit<WeightTask, 'kind' | 'input'>,
+): TaskResult {
+  if (!canStream(spec)) return reference(input, { spec, known, want, place });
+  const bytes = want === 'q' && !place ? new Uint8Array(input.count) : undefined;
+  const source = floatSource(input);
+  try {
+    const sink = bytes ? memorySink(bytes) : want === 'q' ? fileSink(place!) : undefined;
+    try {
+      return { scales: streamWeight(source, spec, sink, known), bytes };
+    } finally {
+      sink?.close();
+    }
+  } finally {
+    source.close();
+  }
+}
+
+/** Float32 bytes of a tensor: by ranges where they lie in a file as such, converted in memory otherwise. */
+function floatSource(input: Tensor): ByteSource {
+  if (input.dtype === 'float') {
+    return input.source.kind === 'file' ? fileSource(input.source) : memorySource(input.bytes());
+  }
+  return memorySource(viewBytes(input.toFloat32()));
+}
+
+/** Kinds of quantization without a kernel: the weight is taken into memory whole. */
+function reference(
+  input: Tensor,
+  { spec, known, want, place }: Omit<WeightTask, 'kind' | 'input'>,
+): TaskResult {
+  if (known) rememberScales(spec, known);
+  const values = input.toFloat32();
+  if (want === 'scales') return quantizeWeight(values, spec, { scalesOnly: true });
+  const { q, scales } = quantizeWeight(values, spec);
+  if (!place) return { scales, bytes: viewBytes(q) };
+  const sink = fileSink(place);
+  try {
+    sink.write(viewBytes(q), 0);
+  } finally {
+    sink.close();
+  }
+  return { scales };
+}
+
+const COPY_BYTES = 1 << 20;
+let copyBuffer: Uint8Array | undefined;
+
+function copyRange(range: FileRange, place: FilePlace): void {
+  copyBuffer ??= new Uint8Array(COPY_BYTES);
+  const source = fileSource(range);
+  try {
+    const sink = fileSink(place);
+    try {
+      for (let at = 0; at < range.length; at += COPY_BYTES) {
+        const piece = copyBuffer.subarray(0, Math.min(COPY_BYTES, range.length - at));
+        source.read(piece, at);
+        sink.write(piece, at);
+      }
+    } finally {
+      sink.close();
+    }
+  } finally {
+    source.close();
+  }
+}
