@@ -2,6 +2,7 @@
 import { availableParallelism } from 'node:os';
 import { QuantcError } from '../errors/error.js';
 import { type Tensor, viewBytes } from '../ir/tensor.js';
+import type { WriteOptions } from '../onnx/write.js';
 import type { FittedScales } from '../quant/fit.js';
 import { asElements, knownScales, rememberScales, type WeightSpec, weightJob } from '../quant/weight.js';
 import { type FilePlace, fileSink } from './endpoint.js';
@@ -13,7 +14,7 @@ export interface PoolOptions {
   readonly threads?: number;
   /** Bytes of results that may be under way at once; one result may always be. Default 256 MiB. */
   readonly maxMemory?: number;
-  /** Bytes of waiting work from which threads are started. Default 32 MiB: less is done before they are up. */
+  /** Bytes of work, all told, from which threads are started. Default 32 MiB: less is done before they are up. */
   readonly threadsFrom?: number;
 }
 
@@ -35,10 +36,9 @@ export class KernelPool {
   readonly #threadsFrom: number;
   readonly #waiting: Waiting[] = [];
   readonly #finding = new WeakMap<WeightSpec, Promise<unknown>>();
-  #waitingBytes = 0;
+  #workBytes = 0;
   #held = 0;
   #scheduled = false;
-  #threaded = false;
 
   constructor(options: PoolOptions = {}) {
     const threads = options.threads ?? Math.min(8, availableParallelism());
@@ -92,6 +92,14 @@ export class KernelPool {
     } finally {
       sink.close();
     }
+  }
+
+  /** What `writeModel` takes to write with this pool: `writeModel(model, path, { ...pool.writing })`. */
+  get writing(): Pick<WriteOptions, 'materialize' | 'place'> {
+    return {
+      materialize: (tensor) => this.materialize(tensor),
+      place: (tensor, place) => this.place(tensor, place),
+    };
   }
 
   /** Ends the threads; work that is not done is rejected. */
@@ -155,7 +163,7 @@ export class KernelPool {
   #run(task: Task, size: number, held: number): Promise<TaskResult> {
     return new Promise((resolve, reject) => {
       this.#waiting.push({ task, held, resolve, reject });
-      this.#waitingBytes += size;
+      this.#workBytes += size;
       // Decided when everybody who asks now has asked: whether threads pay depends on the whole.
       if (!this.#scheduled) setImmediate(() => this.#start());
       this.#scheduled = true;
@@ -164,9 +172,7 @@ export class KernelPool {
 
   #start(): void {
     this.#scheduled = false;
-    if (this.#waitingBytes >= this.#threadsFrom) this.#threaded = this.#threads !== undefined;
-    this.#waitingBytes = 0;
-    if (this.#threaded) this.#dispatch();
+    if (this.#threads && this.#workBytes >= this.#threadsFrom) this.#dispatch(this.#threads);
     else {
       for (const { task, resolve, reject } of this.#waiting.splice(0)) {
         try {
@@ -179,17 +185,18 @@ export class KernelPool {
   }
 
   /** Sends waiting tasks to the threads, in order, as far as their answers fit. */
-  #dispatch(): void {
+  #dispatch(threads: Threads): void {
     while (this.#waiting.length > 0) {
       const { task, held, resolve, reject } = this.#waiting[0]!;
       if (this.#held > 0 && held > 0 && this.#held + held > this.#maxMemory) return;
       this.#waiting.shift();
       this.#held += held;
-      this.#threads!.run(task)
+      threads
+        .run(task)
         .then(resolve, reject)
         .finally(() => {
           this.#held -= held;
-          this.#dispatch();
+          this.#dispatch(threads);
         });
     }
   }

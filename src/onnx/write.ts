@@ -8,6 +8,7 @@ import type { Model } from '../ir/graph.js';
 import type { Tensor } from '../ir/tensor.js';
 import { type EncodeOptions, segmentsOfModel } from './encode.js';
 import { type ExternalChoice, type ExternalLayout, layOut, tensorsOf } from './external-layout.js';
+import { type PlaceTensor, placeSegments } from './place-write.js';
 import { streamSegments } from './stream-write.js';
 import type { Segment } from './wire-write.js';
 
@@ -22,6 +23,11 @@ export interface WriteOptions {
   readonly materialize?: (tensor: Tensor) => Promise<Uint8Array>;
   /** How many derived tensors may be asked for at once (default 1). The file is the same whatever the number. */
   readonly inFlight?: number;
+  /**
+   * Writes a tensor into the file under way by itself, as a worker pool does; `materialize` is then not asked. Many are
+   * asked for at once. It must know every kind of tensor source but strings.
+   */
+  readonly place?: PlaceTensor;
   readonly onProgress?: (bytesDone: number, bytesTotal: number) => void;
 }
 
@@ -68,7 +74,11 @@ export async function writeModel(
       leftovers.add(part.temporary);
       const file = await open(part.temporary, 'wx');
       try {
-        await streamSegments(file, part.segments, stream);
+        const { place } = options;
+        if (place) {
+          const { onBytes } = stream;
+          await placeSegments(file, part.temporary, part.segments, part.bytes, { place, onBytes });
+        } else await streamSegments(file, part.segments, stream);
       } finally {
         await close(file);
       }
