@@ -1,4 +1,30 @@
-import type { Pass } from '../src/index.js';
+import { type Pass, repeatPasses } from '../src/index.js';
+import { commonSubexpressions } from './common-subexpressions.js';
+import { constantsToInitializers } from './constants-to-initializers.js';
+import { deadCode } from './dead-code.js';
+import { deduplicateInitializers } from './deduplicate-initializers.js';
+import { dropNoOps } from './drop-no-ops.js';
+import { nameNodes } from './name-nodes.js';
+import { sortNodes } from './sort-nodes.js';
+import { upgradeOpset } from './upgrade-opset.js';
+
+/** What one simplification opens for another settles in a few rounds; the bound only guards against a quarrel. */
+const ROUNDS = 10;
+
+/** Takes away what adds nothing. Run after anything that may leave such things behind. */
+const cleanUp = repeatPasses(
+  'clean-up',
+  'no-ops, chains, equal things and dead things → gone; repeated until nothing changes',
+  [constantsToInitializers, dropNoOps, commonSubexpressions, deduplicateInitializers, deadCode],
+  ROUNDS,
+);
 
 /** The built-in passes that change no result, in the order in which they run. */
-export const canonicalization: readonly Pass[] = [];
+export const canonicalization: readonly Pass[] = [
+  sortNodes,
+  constantsToInitializers,
+  upgradeOpset,
+  cleanUp,
+  sortNodes,
+  nameNodes,
+];
