@@ -30,7 +30,9 @@ export async function attempt<T>(
   const refusals: Refusal[] = [];
   const pardoned = new Set<Node>();
   const keeps = options.keeps && ((tensor: Tensor) => kept.has(tensor) || options.keeps!(tensor));
-  const cutOf = (some: readonly Node[]) => excerpt(origin, { ...options, nodes: some, without, keeps });
+  let opsets = origin.opsets;
+  const cutOf = (some: readonly Node[]) =>
+    excerpt({ ...origin, opsets }, { ...options, nodes: some, without, keeps });
   while (refusals.length < MOST_CULPRITS) {
     const cut = cutOf(nodes);
     if (cut === undefined) break;
@@ -40,6 +42,11 @@ export async function attempt<T>(
     );
     if (!(error instanceof Error)) return { answer: (error as { answer: T }).answer, refusals };
     if (!isRefusal(error)) throw error;
+    const older = options.probe ? lowered(opsets, error.message) : undefined;
+    if (older !== undefined) {
+      opsets = older;
+      continue;
+    }
     const named = namedIn(error.message, cut);
     const culprit = named ?? (await bisect(nodes, without, cutOf, use));
     if (culprit === undefined) break;
@@ -56,6 +63,19 @@ export async function attempt<T>(
 
 const isRefusal = (error: Error): error is QuantcError =>
   error instanceof QuantcError && (error.code === 'E_RUNTIME_LOAD' || error.code === 'E_RUNTIME_RUN');
+
+/**
+ * Newest operator sets that ONNX Runtime knows, when it complains of newer ones. Good enough to ask for types, which
+ * hardly ever change from one version to the next; not for computing.
+ */
+function lowered(opsets: ReadonlyMap<string, number>, message: string): Map<string, number> | undefined {
+  const limit = /support for domain (\S+) is till opset (\d+)/.exec(message);
+  if (limit === null) return undefined;
+  const domain = limit[1] === 'ai.onnx' ? '' : limit[1]!;
+  const newest = Number(limit[2]);
+  if ((opsets.get(domain) ?? 0) <= newest) return undefined;
+  return new Map(opsets).set(domain, newest);
+}
 
 /** ONNX Runtime names nodes in most of its messages; excerpts' names are of one form. */
 function namedIn(message: string, cut: Excerpt): Node | undefined {

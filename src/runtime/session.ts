@@ -189,11 +189,11 @@ export async function withSession<T>(
   }
 }
 
-/** ONNX Runtime's message on one line, without its source paths. */
+/** ONNX Runtime's message on one line, without its source paths and C++ signatures. */
 function messageOf(error: unknown): string {
   const text = error instanceof Error ? error.message : String(error);
   return text
-    .replace(/\/\S*?\/(?=[\w.-]+\.(?:cc|h):\d+)/g, '')
     .replace(/\s+/g, ' ')
+    .replace(/\S*?[\w.-]+\.(?:cc|h):\d+ .*?\)(?: const)? (?=[A-Z])/g, '')
     .trim();
 }

@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Attribute } from '../ir/attribute.js';
@@ -9,11 +9,13 @@ import type { Dim, TensorType, Type } from '../ir/type.js';
 import { encodeTypeQuery, statedTypes } from '../onnx/type-query.js';
 import { attempt, type Refusal } from './attempt.js';
 import type { Excerpt, Origin } from './excerpt.js';
-import { withSession } from './session.js';
+import { type SessionOptions, withSession } from './session.js';
 
 /** Constants up to this size may decide a shape and go along; larger ones become inputs. */
 const KEPT_BYTES = 4096;
 const KEPT_INTEGER_BYTES = 1 << 16;
+
+const UNCROSSABLE = 'Unsupported data type';
 
 /** What could not be typed, and why. */
 export interface TypeReport {
@@ -194,11 +196,11 @@ async function ask(cut: Excerpt): Promise<() => void> {
   const folder = mkdtempSync(join(tmpdir(), 'quantc-types-'));
   try {
     const optimizedPath = join(folder, 'typed.onnx');
-    await withSession(
-      encodeTypeQuery(cut.model),
-      { optimization: 'off', threads: 1, optimizedPath },
-      () => {},
-    );
+    const options: SessionOptions = { optimization: 'off', threads: 1, optimizedPath };
+    await withSession(encodeTypeQuery(cut.model), options, () => {}).catch((error: unknown) => {
+      // Inputs of a dtype that cannot cross into JavaScript: by then the answer is written.
+      if (!String(error).includes(UNCROSSABLE) || !existsSync(optimizedPath)) throw error;
+    });
     const told = statedTypes(readFileSync(optimizedPath));
     return () => {
       for (const [value, name] of cut.names) {
