@@ -1,6 +1,6 @@
 /** Constants and attributes as text. */
-import { createHash } from 'node:crypto';
 import type { SparseTensor } from '../ir/attribute.js';
+import { contentDigest } from '../ir/digest.js';
 import type { Tensor } from '../ir/tensor.js';
 import type { Dim, Type } from '../ir/type.js';
 import { literalsOf } from './elements.js';
@@ -69,22 +69,10 @@ export function printTensorData(tensor: Tensor, options: PrintOptions): string {
   if (law !== undefined) return `["fill": ${quote(law)}]`;
   if (tensor.byteLength > (options.elide ?? 256)) {
     if (options.digest === false) return `["elided": "${tensor.byteLength} bytes"]`;
-    return `["sha256": "${digestOf(tensor)}"]`;
+    return `["sha256": "${contentDigest(tensor)}"]`;
   }
   if (tensor.source.kind === 'strings') return `{${tensor.source.values.map(printString).join(', ')}}`;
   return `{${literalsOf(tensor).join(', ')}}`;
-}
-
-/** SHA-256 of the raw bytes; of strings, each one led by its length as four little-endian bytes. */
-export function digestOf(tensor: Tensor): string {
-  const hash = createHash('sha256');
-  if (tensor.source.kind !== 'strings') return hash.update(tensor.bytes()).digest('hex');
-  for (const value of tensor.source.values) {
-    const length = Buffer.alloc(4);
-    length.writeUInt32LE(value.length);
-    hash.update(length).update(value);
-  }
-  return hash.digest('hex');
 }
 
 /** A constant by itself, as in attributes: `float[2] name {1, 2}`. */
