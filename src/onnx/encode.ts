@@ -13,9 +13,9 @@ export interface EncodeOptions {
   readonly external?: PlaceTensor;
   /**
    * `value_info` of inner values: every type that is known (`all`, the default), or only for the values that the file
-   * declared when it was read (`declared`).
+   * declared when it was read (`declared`), or none: executors infer them again (`none`).
    */
-  readonly valueInfo?: 'all' | 'declared';
+  readonly valueInfo?: 'all' | 'declared' | 'none';
 }
 
 /**

@@ -25,7 +25,7 @@ import {
 export interface EncodeContext {
   readonly place?: PlaceTensor;
   /** Write `value_info` for every typed value, or only for those that the file declared. */
-  readonly valueInfo: 'all' | 'declared';
+  readonly valueInfo: 'all' | 'declared' | 'none';
 }
 
 /** What the IR's graph does not say of the message it was read from. */
@@ -190,6 +190,7 @@ export function encodeValueInfo(
   declaredElsewhere: ReadonlySet<Value>,
   context: EncodeContext,
 ): Message<'ValueInfoProto'>[] {
+  if (context.valueInfo === 'none') return [];
   const entries: Message<'ValueInfoProto'>[] = [];
   const done = new Set<Value>();
   for (const item of (graph.extras as GraphExtras | undefined)?.order ?? []) {

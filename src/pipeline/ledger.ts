@@ -6,17 +6,17 @@ export interface LedgerRow {
   readonly opType: string;
   /** Graph or function that holds the node; '' is the main graph. */
   readonly graph: string;
-  /** What the node computes in: `float`, `int8`, `int8-dynamic`, `float16`, `int4` … */
-  precision: string;
+  /** What the node computes in: `float`, `int8`, `int8-dynamic`, `int8-weights` … */
+  readonly precision: string;
   /** Kernel that the executor takes for it, as the target's table predicts or the proof read back. */
-  kernel?: string;
+  readonly kernel?: string;
   /** Why it was left as it was, or what rule decided. */
-  reason?: string;
+  readonly reason?: string;
   /** Constant bytes that the node reads, before and after. */
-  bytesBefore?: number;
-  bytesAfter?: number;
+  readonly bytesBefore?: number;
+  readonly bytesAfter?: number;
   /** Signal-to-quantization-noise ratio of the node's first output against the float model, in dB. */
-  sqnr?: number;
+  readonly sqnr?: number;
 }
 
 /** Something worth telling that belongs to no single node: a pass that passed by, a warning. */
@@ -27,17 +27,31 @@ export interface LedgerNote {
   readonly pass?: string;
 }
 
+type Facts = Partial<Omit<LedgerRow, 'node' | 'opType' | 'graph'>>;
+
 /** The record of every decision. One row a node, by the node's name; later entries refine earlier ones. */
 export class Ledger {
   readonly #rows = new Map<string, LedgerRow>();
   readonly notes: LedgerNote[] = [];
 
   /** Records or refines the row of a node. */
-  record(node: Node, facts: Partial<Omit<LedgerRow, 'node' | 'opType' | 'graph'>>): void {
-    const graph = node.graph.owner === undefined ? '' : node.graph.name;
-    const key = `${graph}/${node.label}`;
-    const row = this.#rows.get(key) ?? { node: node.label, opType: node.opType, graph, precision: 'float' };
-    this.#rows.set(key, { ...row, ...facts });
+  record(node: Node, facts: Facts): void {
+    const row = this.find(node) ?? {
+      node: node.label,
+      opType: node.opType,
+      graph: graphOf(node),
+      precision: 'float',
+    };
+    this.#rows.set(keyOf(node), { ...row, ...facts });
+  }
+
+  /** Adds facts to a row that is there already; nodes without one stay without. */
+  refine(node: Node, facts: Facts): void {
+    if (this.find(node)) this.record(node, facts);
+  }
+
+  find(node: Node): LedgerRow | undefined {
+    return this.#rows.get(keyOf(node));
   }
 
   note(level: LedgerNote['level'], code: string, message: string, pass?: string): void {
@@ -48,3 +62,6 @@ export class Ledger {
     return [...this.#rows.values()];
   }
 }
+
+const graphOf = (node: Node): string => (node.graph.owner === undefined ? '' : node.graph.name);
+const keyOf = (node: Node): string => `${graphOf(node)}/${node.label}`;

@@ -106,10 +106,10 @@ export const roleOf = (row: TargetRow, index: number): InputRole =>
   row.inputs[Math.min(index, row.inputs.length - 1)]!;
 
 /** What a table says of a node: the row that takes it, or every reason why none does. */
-export type Verdict = { readonly row: TargetRow } | { readonly row: undefined; readonly reason: string };
+export type TableAnswer = { readonly row: TargetRow } | { readonly row: undefined; readonly reason: string };
 
 /** Looks a node up in a table. */
-export function lookUp(rows: readonly TargetRow[], node: Node): Verdict {
+export function lookUp(rows: readonly TargetRow[], node: Node): TableAnswer {
   const reasons: string[] = [];
   for (const row of rows) {
     if (row.op !== node.opType || (row.domain ?? '') !== node.domain) continue;

@@ -1,0 +1,82 @@
+/** Proof: what is emitted is loaded by its executor, run beside the float model, and read back. */
+import type { DataSet } from './calibration/dataset.js';
+import type { Model } from './ir/graph.js';
+import type { Ledger } from './pipeline/ledger.js';
+import type { ErrorFigures, Proof } from './report/report.js';
+import { type Comparison, compareLayers, compareOutputs } from './runtime/compare.js';
+import { readKernels } from './runtime/kernels.js';
+import type { ExtraOptions, SessionOptions } from './runtime/session.js';
+import type { Target } from './target/target.js';
+
+export interface ProofRequest {
+  readonly target: Target;
+  /** File of the float model, and of the emitted one. */
+  readonly float: string;
+  readonly emitted: string;
+  /** The canonical float model and the quantized one before names were shortened: compared value by value. */
+  readonly before: Model;
+  readonly after: Model;
+  readonly samples: DataSet;
+  readonly evaluation?: DataSet;
+  readonly ledger: Ledger;
+  readonly threads?: number;
+}
+
+/** Runs the emitted file, compares it with the float model, and notes in the ledger which kernel took each node. */
+export async function prove(request: ProofRequest): Promise<Proof> {
+  const { target, samples } = request;
+  const candidate: SessionOptions = { extra: nested(target.session), threads: request.threads };
+  const reference: SessionOptions = { threads: request.threads };
+  const outputs = await compareOutputs(request.float, request.emitted, samples, { reference, candidate });
+  const layers = await compareLayers(request.before, request.after, () => samples.first(samples.batch), {
+    maxBytes: 64 << 20,
+  });
+  const sqnr = new Map(layers.map((layer) => [layer.name, layer.sqnr]));
+  for (const node of request.before.graph.nodes()) {
+    const found = sqnr.get(node.outputs[0]?.name ?? '');
+    if (found !== undefined) request.ledger.refine(node, { sqnr: found });
+  }
+  const kernels = await readKernels(request.after, candidate);
+  const broken: Proof['broken'][number][] = [];
+  for (const { node, fate, kernel } of kernels.nodes) {
+    const row = request.ledger.find(node);
+    if (row === undefined) continue;
+    const promised = row.precision === 'int8' || row.precision === 'int8-dynamic';
+    if (promised && fate === 'float')
+      broken.push({ node: row.node, promised: row.kernel ?? '', found: kernel ?? '' });
+    if (fate !== 'gone' && kernel !== undefined) request.ledger.refine(node, { kernel });
+  }
+  return {
+    status: broken.length === 0 ? 'passed' : 'failed',
+    ...(broken.length > 0 && { reason: `${broken.length} nodes did not get the kernel they were promised` }),
+    executor: `ONNX Runtime CPU, ${target.name}`,
+    samples: samples.count,
+    synthetic: samples.synthetic,
+    outputs: outputs.map(figures),
+    kernels: Object.fromEntries([...kernels.counts].sort(([a], [b]) => (a < b ? -1 : 1))),
+    broken,
+  };
+}
+
+const figures = ({ name, sqnr, cosine, maxError, top1, identical }: Comparison): ErrorFigures => ({
+  name,
+  sqnr: identical ? null : sqnr,
+  cosine,
+  maxError,
+  ...(top1 !== undefined && { top1Agreement: top1 }),
+});
+
+/** `{ 'session.a.b': '1' }` → `{ session: { a: { b: '1' } } }`, as ONNX Runtime's binding takes it. */
+export function nested(options: Readonly<Record<string, string>>): ExtraOptions {
+  const root: Record<string, unknown> = {};
+  for (const [key, value] of Object.entries(options)) {
+    const path = key.split('.');
+    let at = root;
+    for (const part of path.slice(0, -1)) {
+      at[part] ??= {};
+      at = at[part] as Record<string, unknown>;
+    }
+    at[path.at(-1)!] = value;
+  }
+  return root as ExtraOptions;
+}

@@ -1,0 +1,80 @@
+import type { LedgerNote, LedgerRow } from '../pipeline/ledger.js';
+
+/** How one output, or one inner value, of the emitted model lies to the float model's. */
+export interface ErrorFigures {
+  readonly name: string;
+  /** 10·log10(Σ float² / Σ (float − ours)²), in dB; null when both are equal bit for bit. */
+  readonly sqnr: number | null;
+  readonly cosine: number;
+  readonly maxError: number;
+  /** Share of samples with the same winning class, for outputs that look like a classifier's. */
+  readonly top1Agreement?: number;
+}
+
+/** A metric on labelled or held-out data that calibration never saw. */
+export interface Evaluation {
+  readonly metric: string;
+  readonly source: string;
+  readonly samples: number;
+  readonly float: number;
+  readonly quantized: number;
+}
+
+/** What running the emitted file on its executor showed. */
+export interface Proof {
+  /** `passed`, or why there is no proof. */
+  readonly status: 'passed' | 'failed' | 'skipped';
+  readonly reason?: string;
+  readonly executor: string;
+  /** Samples compared, and whether they were random for want of data. */
+  readonly samples: number;
+  readonly synthetic: boolean;
+  readonly outputs: readonly ErrorFigures[];
+  /** Kernels of the executor's own optimized graph, by name, with how many nodes each takes. */
+  readonly kernels: Readonly<Record<string, number>>;
+  /** Nodes that the plan promised an integer kernel and the executor did not give one. */
+  readonly broken: readonly { readonly node: string; readonly promised: string; readonly found: string }[];
+  readonly evaluation?: Evaluation;
+}
+
+/** One emitted file. */
+export interface FileFacts {
+  readonly path: string;
+  readonly bytes: number;
+  readonly sha256: string;
+}
+
+/** The report of one compilation for one target: `quantc.report.json` holds a list of these. */
+export interface TargetReport {
+  readonly model: string;
+  readonly target: string;
+  readonly precision: string;
+  readonly opset: number;
+  readonly bytesBefore: number;
+  readonly bytesAfter: number;
+  readonly files: readonly FileFacts[];
+  /** Session options that this file wants, by ONNX Runtime's keys. */
+  readonly session: Readonly<Record<string, string>>;
+  readonly remarks: readonly string[];
+  readonly proof: Proof;
+  /** A row a node, in graph order. */
+  readonly ledger: readonly LedgerRow[];
+  readonly notes: readonly LedgerNote[];
+  /** Names that the nodes of the canonical model had, by the short ones that the file has; empty when kept. */
+  readonly names: Readonly<Record<string, string>>;
+}
+
+/** What `quantc.report.json` holds. */
+export interface Report {
+  readonly quantc: string;
+  readonly targets: readonly TargetReport[];
+}
+
+/** The report as bytes: keys in a fixed order, numbers rounded to what they mean, no time or machine in it. */
+export function reportText(report: Report): string {
+  return `${JSON.stringify(report, (_key, value) => (typeof value === 'number' ? tidy(value) : value), 1)}\n`;
+}
+
+/** Six significant digits: beyond that, figures differ between processors. */
+const tidy = (value: number): number | null =>
+  Number.isFinite(value) ? (Number.isInteger(value) ? value : Number(value.toPrecision(6))) : null;
