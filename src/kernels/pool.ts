@@ -7,7 +7,7 @@ import type { FittedScales } from '../quant/fit.js';
 import { asElements, knownScales, rememberScales, type WeightSpec, weightJob } from '../quant/weight.js';
 import { type FilePlace, fileSink } from './endpoint.js';
 import { runTask, runWeight, type Task, type TaskResult, type WeightTask } from './task.js';
-import { Threads } from './threads.js';
+import { closedError, Threads } from './threads.js';
 
 export interface PoolOptions {
   /** Threads for large work; 1 keeps everything on the calling thread. Default: what the machine offers, at most 8. */
@@ -39,6 +39,7 @@ export class KernelPool {
   #workBytes = 0;
   #held = 0;
   #scheduled = false;
+  #closed = false;
 
   constructor(options: PoolOptions = {}) {
     const threads = options.threads ?? Math.min(8, availableParallelism());
@@ -104,6 +105,8 @@ export class KernelPool {
 
   /** Ends the threads; work that is not done is rejected. */
   async close(): Promise<void> {
+    this.#closed = true;
+    for (const { reject } of this.#waiting.splice(0)) reject(closedError());
     await this.#threads?.close();
   }
 
@@ -161,6 +164,7 @@ export class KernelPool {
   }
 
   #run(task: Task, size: number, held: number): Promise<TaskResult> {
+    if (this.#closed) return Promise.reject(closedError());
     return new Promise((resolve, reject) => {
       this.#waiting.push({ task, held, resolve, reject });
       this.#workBytes += size;

@@ -10,6 +10,10 @@ interface Job {
   readonly reject: (error: unknown) => void;
 }
 
+/** What is thrown to those who still wait when a pool is closed. */
+export const closedError = (): QuantcError =>
+  new QuantcError('F_KERNEL_CLOSED', 'the worker pool was closed', { kind: 'fault' });
+
 /** A fixed number of threads and a queue in front of them. Tasks start in the order given. */
 export class Threads {
   readonly #count: number;
@@ -31,10 +35,9 @@ export class Threads {
 
   /** Ends every thread; tasks that are not done are rejected. */
   async close(): Promise<void> {
-    const gone = new QuantcError('F_KERNEL_CLOSED', 'the worker pool was closed', { kind: 'fault' });
-    for (const job of this.#queue.splice(0)) job.reject(gone);
+    for (const job of this.#queue.splice(0)) job.reject(closedError());
     const workers = [...this.#idle.splice(0), ...this.#busy.keys()];
-    for (const job of this.#busy.values()) job.reject(gone);
+    for (const job of this.#busy.values()) job.reject(closedError());
     this.#busy.clear();
     await Promise.all(workers.map((worker) => worker.terminate()));
   }
