@@ -166,7 +166,8 @@ export class Tensor {
     const width = Math.max(1, Math.min(bits, 64) / 8);
     const length = Math.floor(bytes.byteLength / width);
     if (bytes.byteOffset % width === 0) return new array(bytes.buffer, bytes.byteOffset, length);
-    const copy = bytes.slice();
+    // Not `slice`: a Buffer's shares the memory that it was cut from.
+    const copy = new Uint8Array(bytes);
     return new array(copy.buffer, 0, length);
   }
 
