@@ -9,23 +9,23 @@ import { type Field, type Layout, layoutOf, type Message, type MessageName } fro
 import { type Fields, malformed, mergeBytes, requireDepth } from './wire-read.js';
 
 const WINDOW_BYTES = 256 << 10;
-/** Blobs from this size on stay in the file. */
-const RANGE_BYTES = 4 << 10;
-/** Messages up to this size are read whole. */
-const WHOLE_BYTES = 16 << 10;
+/** Blobs of at least `range` bytes stay in the file; messages of up to `whole` bytes are read in one go. */
+const LIMITS = { range: 4 << 10, whole: 16 << 10 };
 
 /**
  * Reads one message that fills an open file. Errors as `readMessage`.
  * @param path names the file in the ranges that the message holds.
+ * @param limits are for tests: small ones drive small files through the same walk.
  */
 export function readMessageFromFile<M extends MessageName>(
   name: M,
   file: number,
   path: string,
   size: number,
+  limits = LIMITS,
 ): Message<M> {
   const record: Fields = {};
-  walk(layoutOf(name), new Window(file, path, size), 0, size, record, 0);
+  walk(layoutOf(name), new Window(file, path, size, limits), 0, size, record, 0);
   return record as Message<M>;
 }
 
@@ -53,7 +53,7 @@ function walk(
         next = content + length;
         if (next > end)
           throw malformed(`${layout.name} promises ${length} bytes where ${end - content} are left`);
-        if (field !== undefined && large(field, length)) {
+        if (field !== undefined && large(field, length, window.limits)) {
           takeLarge(field, layout, window, content, length, record, depth);
           at = next;
           continue;
@@ -73,10 +73,10 @@ function walk(
   }
 }
 
-const large = (field: Field, length: number): boolean =>
+const large = (field: Field, length: number, limits: typeof LIMITS): boolean =>
   field.kind === 'message'
-    ? length > WHOLE_BYTES
-    : length >= RANGE_BYTES &&
+    ? length > limits.whole
+    : length >= limits.range &&
       (field.kind === 'blob' ||
         field.kind === 'fixed32s' ||
         field.kind === 'fixed64s' ||
@@ -134,6 +134,7 @@ class Window {
     readonly file: number,
     readonly path: string,
     readonly size: number,
+    readonly limits: typeof LIMITS,
   ) {}
 
   /** A view that is good until the next call. */

@@ -5,7 +5,7 @@ import { byteLengthOf, type DType, dtypeFacts, dtypeOfCode } from '../ir/dtype.j
 import { readRange, Tensor, type TensorSource } from '../ir/tensor.js';
 import { decodePlace, type ExternalFolder, type ExternalPlace, encodePlace } from './external-data.js';
 import type { Blob, Message } from './schema.js';
-import { bytesPerVarint, countVarints, decodeVarints, type TypedField, typedFieldOf } from './typed-data.js';
+import { countVarints, rawFromVarints, type TypedField, typedFieldOf, varintForm } from './typed-data.js';
 
 type TensorProto = Message<'TensorProto'>;
 type Entries = readonly Message<'StringStringEntryProto'>[];
@@ -82,16 +82,18 @@ function typedSource(record: TensorProto, dtype: DType, count: number, payload: 
     if (sizeOf(payload) !== needed) throw disagree(record, `${sizeOf(payload)} bytes`, `${needed}`);
     return sourceOf(payload);
   }
-  const width = bytesPerVarint(dtype);
   const bytes =
     payload instanceof Uint8Array ? payload : readRange(payload as Exclude<Blob, Uint8Array | Tensor>);
   const found = countVarints(bytes);
-  if (found === undefined || found * width !== needed) {
-    throw disagree(record, `${found ?? 'broken'} numbers`, `${needed / width}`);
-  }
-  if (payload instanceof Uint8Array) return { kind: 'memory', bytes: decodeVarints(bytes, found, width) };
+  const { numbers } = varintForm(dtype, count);
+  if (found !== numbers) throw disagree(record, `${found ?? 'broken'} numbers`, `${numbers}`);
+  if (payload instanceof Uint8Array) return { kind: 'memory', bytes: rawFromVarints(bytes, dtype, count) };
   const stored = new Tensor('uint8', [bytes.byteLength], sourceOf(payload));
-  return { kind: 'derived', from: [stored], compute: ([from]) => decodeVarints(from!.bytes(), found, width) };
+  return {
+    kind: 'derived',
+    from: [stored],
+    compute: ([from]) => rawFromVarints(from!.bytes(), dtype, count),
+  };
 }
 
 const sourceOf = (blob: Blob): TensorSource => {
@@ -119,7 +121,7 @@ export function decodeShape(dims: readonly Int[], name: string): number[] {
 function countOf(shape: readonly number[], name: string): number {
   let count = 1;
   for (const dim of shape) count *= dim;
-  // Half of the exact range, so that byte counts (16 bytes an element at most) stay exact where they matter.
+  // Well inside the exact range, so that counts of bits (128 an element at most) are exact too.
   if (count <= Number.MAX_SAFE_INTEGER / 256) return count;
   throw new QuantcError('E_ONNX_SHAPE', `the shape [${shape.join(', ')}] has more elements than any file`, {
     place: { value: name },

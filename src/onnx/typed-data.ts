@@ -2,7 +2,7 @@
  * The typed fields of TensorProto (`float_data`, `int32_data` …), which older files use in place of raw bytes, turned
  * into raw little-endian bytes. Numbers never become JavaScript arrays on the way.
  */
-import { type DType, dtypeFacts } from '../ir/dtype.js';
+import { byteLengthOf, type DType, dtypeFacts } from '../ir/dtype.js';
 
 export type TypedField = 'float_data' | 'int32_data' | 'int64_data' | 'double_data' | 'uint64_data';
 
@@ -27,9 +27,37 @@ export function typedFieldOf(dtype: DType): TypedField | undefined {
   }
 }
 
-/** Bytes of raw data that one number of an `int32_data`, `int64_data` or `uint64_data` field stands for. */
-export function bytesPerVarint(dtype: DType): number {
-  return Math.max(1, dtypeFacts(dtype).bits >> 3);
+/**
+ * How the numbers of an `int32_data`, `int64_data` or `uint64_data` field make up raw data: how many are needed, and
+ * how many low bytes of each count. 2- and 4-bit elements come packed, a byte to a number; 6-bit elements come one to
+ * a number, and are packed here as raw data has them.
+ */
+export function varintForm(
+  dtype: DType,
+  count: number,
+): { readonly numbers: number; readonly width: number } {
+  const { bits } = dtypeFacts(dtype);
+  if (bits === 6) return { numbers: count, width: 1 };
+  return bits < 8 ? { numbers: byteLengthOf(dtype, count), width: 1 } : { numbers: count, width: bits / 8 };
+}
+
+/** Raw data from a payload of varints that is known to be whole and of the right length. */
+export function rawFromVarints(payload: Uint8Array, dtype: DType, count: number): Uint8Array {
+  const { numbers, width } = varintForm(dtype, count);
+  const bytes = decodeVarints(payload, numbers, width);
+  return dtypeFacts(dtype).bits === 6 ? packSixBits(bytes) : bytes;
+}
+
+/** Six bits an element, from the lowest bit up, without gaps. */
+function packSixBits(elements: Uint8Array): Uint8Array {
+  const packed = new Uint8Array(Math.ceil((elements.length * 6) / 8));
+  for (let i = 0; i < elements.length; i++) {
+    const bit = i * 6;
+    const shifted = (elements[i]! & 63) << (bit & 7);
+    packed[bit >> 3]! |= shifted;
+    if (shifted > 255) packed[(bit >> 3) + 1]! |= shifted >> 8;
+  }
+  return packed;
 }
 
 /** How many varints a payload holds, or nothing when its last one is cut off or one is longer than ten bytes. */
@@ -50,7 +78,7 @@ export function countVarints(payload: Uint8Array): number | undefined {
  * The low `width` bytes (1, 2, 4 or 8) of each varint, little-endian: two's complement makes that right for signed and
  * unsigned numbers alike. The payload must be whole (see {@link countVarints}).
  */
-export function decodeVarints(payload: Uint8Array, count: number, width: number): Uint8Array {
+function decodeVarints(payload: Uint8Array, count: number, width: number): Uint8Array {
   const bytes = new Uint8Array(count * width);
   const view = new DataView(bytes.buffer);
   let at = 0;
