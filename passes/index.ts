@@ -4,6 +4,8 @@ import { constantsToInitializers } from './constants-to-initializers.js';
 import { deadCode } from './dead-code.js';
 import { deduplicateInitializers } from './deduplicate-initializers.js';
 import { dropNoOps } from './drop-no-ops.js';
+import { mergeCasts } from './merge-casts.js';
+import { mergeReshapes } from './merge-reshapes.js';
 import { nameNodes } from './name-nodes.js';
 import { sortNodes } from './sort-nodes.js';
 import { upgradeOpset } from './upgrade-opset.js';
@@ -15,7 +17,15 @@ const ROUNDS = 10;
 const cleanUp = repeatPasses(
   'clean-up',
   'no-ops, chains, equal things and dead things → gone; repeated until nothing changes',
-  [constantsToInitializers, dropNoOps, commonSubexpressions, deduplicateInitializers, deadCode],
+  [
+    constantsToInitializers,
+    dropNoOps,
+    mergeCasts,
+    mergeReshapes,
+    commonSubexpressions,
+    deduplicateInitializers,
+    deadCode,
+  ],
   ROUNDS,
 );
 
