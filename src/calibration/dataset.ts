@@ -10,11 +10,13 @@ import { transformRows } from './transform.js';
 /** One run's inputs by name. */
 export type Feeds = Readonly<Record<string, Tensor>>;
 
-/** Feeds of a few samples: `count` of them are new, from sample `start` on; the rest, if any, fill a fixed batch. */
+/** Feeds of a few samples: `count` of them, from sample `start` on. */
 export interface Batch {
   readonly feeds: Feeds;
   readonly start: number;
   readonly count: number;
+  /** Further samples at the end that only fill a fixed batch; they were there before. */
+  readonly padding: number;
 }
 
 /** What is known of a model's input; graph inputs (`Value`s) are of this form. */
@@ -42,6 +44,8 @@ export interface DataSet extends AsyncIterable<Feeds> {
   batches(): AsyncIterable<Batch>;
   /** The first samples alone, at most `count`. */
   first(count: number): DataSet;
+  /** The same samples in feeds of another size, where the model and the data leave it open; else unchanged. */
+  rebatched(batch: number): DataSet;
   /** Hash over everything that decides what the model is fed; independent of the batch. */
   digest(): string;
 }
@@ -99,7 +103,7 @@ export class StoredDataSet implements DataSet {
         const tensor = transformRows(rows, dtype, transform, { file: array.file, value: name });
         feeds[name] = stacked ? tensor.with({ shape: tensor.shape.slice(1) }) : tensor;
       }
-      yield { feeds, start, count };
+      yield { feeds, start, count, padding: exact ? batch - count : 0 };
     }
   }
 
@@ -110,6 +114,11 @@ export class StoredDataSet implements DataSet {
   first(count: number): DataSet {
     if (count >= this.count) return this;
     return new StoredDataSet({ ...this.#options, count, labels: this.labels?.subarray(0, count) });
+  }
+
+  rebatched(batch: number): DataSet {
+    const { exact, stacked } = this.#options;
+    return exact || stacked || batch === this.batch ? this : new StoredDataSet({ ...this.#options, batch });
   }
 
   digest(): string {

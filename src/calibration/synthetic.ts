@@ -38,10 +38,11 @@ export function syntheticData(signature: readonly InputSignature[], options: Syn
       const feeds: Record<string, Tensor> = {};
       for (const input of inputs) feeds[input.name] = draw(input, sizes.get(input.name)!, random);
       const start = index * batch;
-      yield { feeds, start, count: Math.min(batch, count - start) };
+      const real = Math.min(batch, count - start);
+      yield { feeds, start, count: real, padding: batch - real };
     }
   }
-  return {
+  const data: DataSet = {
     source: 'synthetic',
     synthetic: true,
     count,
@@ -54,11 +55,14 @@ export function syntheticData(signature: readonly InputSignature[], options: Syn
       some >= count
         ? syntheticData(signature, options)
         : syntheticData(signature, { ...options, count: some }),
+    // Feeds are drawn one by one: other sizes would be other samples.
+    rebatched: () => data,
     digest: () =>
       createHash('sha256')
         .update(JSON.stringify(['synthetic', seed, count, batch, [...sizes]]))
         .digest('hex'),
   };
+  return data;
 }
 
 function feedShape(input: InputSignature, batch: number, dims: Readonly<Record<string, number>>): number[] {
