@@ -1,13 +1,16 @@
 import { type Pass, repeatPasses } from '../src/index.js';
+import { closeInitializers } from './close-initializers.js';
 import { commonSubexpressions } from './common-subexpressions.js';
 import { constantsToInitializers } from './constants-to-initializers.js';
 import { deadCode } from './dead-code.js';
 import { deduplicateInitializers } from './deduplicate-initializers.js';
 import { dropNoOps } from './drop-no-ops.js';
+import { foldConstants } from './fold-constants.js';
 import { mergeCasts } from './merge-casts.js';
 import { mergeReshapes } from './merge-reshapes.js';
 import { nameNodes } from './name-nodes.js';
 import { sortNodes } from './sort-nodes.js';
+import { staticShapes } from './static-shapes.js';
 import { upgradeOpset } from './upgrade-opset.js';
 
 /** What one simplification opens for another settles in a few rounds; the bound only guards against a quarrel. */
@@ -19,6 +22,8 @@ const cleanUp = repeatPasses(
   'no-ops, chains, equal things and dead things → gone; repeated until nothing changes',
   [
     constantsToInitializers,
+    staticShapes,
+    foldConstants,
     dropNoOps,
     mergeCasts,
     mergeReshapes,
@@ -31,6 +36,7 @@ const cleanUp = repeatPasses(
 
 /** The built-in passes that change no result, in the order in which they run. */
 export const canonicalization: readonly Pass[] = [
+  closeInitializers,
   sortNodes,
   constantsToInitializers,
   upgradeOpset,

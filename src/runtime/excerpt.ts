@@ -11,6 +11,7 @@ import {
   type NodeParts,
   type ValueParts,
 } from '../ir/build.js';
+import { constantOf } from '../ir/constant.js';
 import { valuesRead } from '../ir/edit.js';
 import { type Graph, LocalFunction, Model, type Node, type Value } from '../ir/graph.js';
 import type { Tensor } from '../ir/tensor.js';
@@ -130,7 +131,7 @@ class Cut {
       let stands = true;
       for (const value of valuesRead(node)) {
         if (made.has(value) || inner.has(value.graph)) continue;
-        if (value.isConstant || value.type !== undefined || value.graph.sparse.has(value)) continue;
+        if (constantOf(value) !== undefined || value.type !== undefined) continue;
         stands = false;
         break;
       }
@@ -161,14 +162,15 @@ class Cut {
     const known = this.names.get(value);
     if (known !== undefined) return known;
     const name = this.#name(value);
-    const { constant } = value;
-    if (constant !== undefined && this.#isConstant(value)) this.#constant(name, constant);
+    const constant = this.#constantOf(value);
+    if (constant !== undefined) this.#constant(name, constant);
     else this.#inputs.push({ name, type: value.type });
     return name;
   }
 
-  #isConstant(value: Value): boolean {
-    return value.isConstant || (value.constant !== undefined && (this.origin.irVersion ?? IR_VERSION) < 4);
+  #constantOf(value: Value): Tensor | undefined {
+    if (value.constant !== undefined && (this.origin.irVersion ?? IR_VERSION) < 4) return value.constant;
+    return constantOf(value);
   }
 
   #constant(name: string, tensor: Tensor): void {
