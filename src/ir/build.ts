@@ -113,10 +113,11 @@ function build(parts: GraphParts, outer: Scope | undefined, owner: Node | undefi
     open(value).type ??= info.type;
     open(value).extras ??= info.extras;
   }
+  const inputs = new Set(graph.inputs);
   for (const output of parts.outputs) {
     const value = scope.names.get(output.name);
     if (value === undefined) throw undefinedName(output.name, parts.name, 'graph output');
-    if (output.type && !value.isInput) open(value).type = output.type;
+    if (output.type && !inputs.has(value)) open(value).type = output.type;
     open(value).extras ??= output.extras;
     (graph.outputs as Value[]).push(value);
   }

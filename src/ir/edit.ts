@@ -475,8 +475,10 @@ function namesIn(root: Graph): Set<string> {
 /** Every value that belongs to a graph: inputs, initializers, and the outputs of its nodes. */
 export function* valuesOf(graph: Graph): IterableIterator<Value> {
   yield* graph.inputs;
-  for (const value of graph.initializers) if (!value.isInput) yield value;
-  for (const value of graph.sparse.keys()) if (!value.isInput) yield value;
+  // A set, because old files give every initializer as an input too, and a hostile one gives a million.
+  const inputs = new Set(graph.inputs);
+  for (const value of graph.initializers) if (!inputs.has(value)) yield value;
+  for (const value of graph.sparse.keys()) if (!inputs.has(value)) yield value;
   for (const node of graph.nodes()) for (const output of node.outputs) if (!output.isOmitted) yield output;
 }
 

@@ -147,7 +147,7 @@ export function encodeAttribute(name: string, attribute: Attribute, context: Enc
 }
 
 function valueFields(attribute: Exclude<Attribute, { kind: 'ref' }>, context: EncodeContext): AttributeProto {
-  const { place } = context;
+  const { locate } = context;
   const graph = (each: Graph) => encodeGraph(each, context);
   switch (attribute.kind) {
     case 'float':
@@ -157,7 +157,7 @@ function valueFields(attribute: Exclude<Attribute, { kind: 'ref' }>, context: En
     case 'string':
       return { s: rawText(attribute.value) };
     case 'tensor':
-      return { t: encodeTensorProto(attribute.value, attribute.value.name, place) };
+      return { t: encodeTensorProto(attribute.value, attribute.value.name, locate) };
     case 'graph':
       return { g: graph(attribute.value) };
     case 'floats':
@@ -167,13 +167,13 @@ function valueFields(attribute: Exclude<Attribute, { kind: 'ref' }>, context: En
     case 'strings':
       return { strings: attribute.value.map(rawText) };
     case 'tensors':
-      return { tensors: attribute.value.map((each) => encodeTensorProto(each, each.name, place)) };
+      return { tensors: attribute.value.map((each) => encodeTensorProto(each, each.name, locate)) };
     case 'graphs':
       return { graphs: attribute.value.map(graph) };
     case 'sparse':
-      return { sparse_tensor: encodeSparse(attribute.value, attribute.value.values.name, place) };
+      return { sparse_tensor: encodeSparse(attribute.value, attribute.value.values.name, locate) };
     case 'sparses':
-      return { sparse_tensors: attribute.value.map((each) => encodeSparse(each, each.values.name, place)) };
+      return { sparse_tensors: attribute.value.map((each) => encodeSparse(each, each.values.name, locate)) };
     case 'type':
       return { tp: encodeType(attribute.value) };
     case 'types':

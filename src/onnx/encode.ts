@@ -5,12 +5,12 @@ import type { Tensor } from '../ir/tensor.js';
 import type { EncodeContext } from './graph-proto.js';
 import { encodeModelProto } from './model-proto.js';
 import { MAX_MODEL_BYTES } from './read.js';
-import { encodeTensorProto, type PlaceTensor } from './tensor-proto.js';
+import { encodeTensorProto, type LocateTensor } from './tensor-proto.js';
 import { type Segment, writeMessage } from './wire-write.js';
 
 export interface EncodeOptions {
   /** Which tensors stand in another file, and where. Writing that file is the caller's affair. Default: none. */
-  readonly external?: PlaceTensor;
+  readonly external?: LocateTensor;
   /**
    * `value_info` of inner values: every type that is known (`all`, the default), or only for the values that the file
    * declared when it was read (`declared`), or none: executors infer them again (`none`).
@@ -37,7 +37,7 @@ export function segmentsOfModel(
   model: Model,
   options: EncodeOptions,
 ): { segments: Segment[]; length: number } {
-  const context: EncodeContext = { place: options.external, valueInfo: options.valueInfo ?? 'all' };
+  const context: EncodeContext = { locate: options.external, valueInfo: options.valueInfo ?? 'all' };
   const written = writeMessage('ModelProto', encodeModelProto(model, context));
   if (written.length > MAX_MODEL_BYTES) {
     throw new QuantcError(

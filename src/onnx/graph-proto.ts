@@ -11,7 +11,7 @@ import {
   decodeTensorProto,
   encodeSparse,
   encodeTensorProto,
-  type PlaceTensor,
+  type LocateTensor,
 } from './tensor-proto.js';
 import {
   type Declaration,
@@ -23,7 +23,7 @@ import {
 
 /** What steers the writing of a whole model. */
 export interface EncodeContext {
-  readonly place?: PlaceTensor;
+  readonly locate?: LocateTensor;
   /** Write `value_info` for every typed value, or only for those that the file declared. */
   readonly valueInfo: 'all' | 'declared' | 'none';
 }
@@ -152,12 +152,12 @@ export function encodeGraph(graph: Graph, context: EncodeContext): Message<'Grap
   put(
     record,
     'initializer',
-    [...graph.initializers].map((value) => encodeTensorProto(value.constant!, value.name, context.place)),
+    [...graph.initializers].map((value) => encodeTensorProto(value.constant!, value.name, context.locate)),
   );
   put(
     record,
     'sparse_initializer',
-    [...graph.sparse].map(([value, sparse]) => encodeSparse(sparse, value.name, context.place)),
+    [...graph.sparse].map(([value, sparse]) => encodeSparse(sparse, value.name, context.locate)),
   );
   put(
     record,
@@ -193,6 +193,7 @@ export function encodeValueInfo(
   if (context.valueInfo === 'none') return [];
   const entries: Message<'ValueInfoProto'>[] = [];
   const done = new Set<Value>();
+  const inputs = new Set(graph.inputs);
   for (const item of (graph.extras as GraphExtras | undefined)?.order ?? []) {
     const value = typeof item === 'string' ? alive.get(item) : undefined;
     if (typeof item !== 'string') entries.push(item);
@@ -203,7 +204,7 @@ export function encodeValueInfo(
   }
   for (const value of alive.values()) {
     if (context.valueInfo === 'declared' || done.has(value) || declaredElsewhere.has(value)) continue;
-    if (value.type !== undefined && (value.producer !== undefined || graph.inputs.includes(value))) {
+    if (value.type !== undefined && (value.producer !== undefined || inputs.has(value))) {
       entries.push(encodeDeclaration(value, undefined));
     }
   }

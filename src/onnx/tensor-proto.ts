@@ -21,7 +21,7 @@ export interface TensorExtras {
 }
 
 /** Decides which tensors go to another file, and where; `undefined` keeps one in the model. */
-export type PlaceTensor = (tensor: Tensor) => ExternalPlace | undefined;
+export type LocateTensor = (tensor: Tensor) => ExternalPlace | undefined;
 
 /**
  * Reads a tensor. Data that is in memory is viewed, not copied, unless it stands in a field of varints.
@@ -139,7 +139,7 @@ const disagree = (record: TensorProto, found: string, wanted: string): QuantcErr
  * Writes a tensor under a name, in the form in which it was read; a tensor of our own has raw data. Bytes are not
  * asked for here: they stand in the message as a view, a range, or the tensor itself.
  */
-export function encodeTensorProto(tensor: Tensor, name: string, place?: PlaceTensor): TensorProto {
+export function encodeTensorProto(tensor: Tensor, name: string, locate?: LocateTensor): TensorProto {
   const extras = tensor.extras as TensorExtras | undefined;
   const record: TensorProto = { ...extras?.rest, data_type: dtypeFacts(tensor.dtype).code };
   if (tensor.shape.length > 0) record.dims = [...tensor.shape];
@@ -149,7 +149,7 @@ export function encodeTensorProto(tensor: Tensor, name: string, place?: PlaceTen
     if (source.values.length > 0) record.string_data = [...source.values];
     return record;
   }
-  const at = place?.(tensor);
+  const at = locate?.(tensor);
   if (at !== undefined) {
     record.data_location = 1;
     const same = extras?.external && samePlace(extras.external.place, at);
@@ -185,12 +185,12 @@ export function decodeSparse(
 export function encodeSparse(
   sparse: SparseTensor,
   name: string,
-  place?: PlaceTensor,
+  locate?: LocateTensor,
 ): Message<'SparseTensorProto'> {
   const record: Message<'SparseTensorProto'> = {
     ...(sparse.extras as Message<'SparseTensorProto'> | undefined),
-    values: encodeTensorProto(sparse.values, name, place),
-    indices: encodeTensorProto(sparse.indices, sparse.indices.name, place),
+    values: encodeTensorProto(sparse.values, name, locate),
+    indices: encodeTensorProto(sparse.indices, sparse.indices.name, locate),
   };
   if (sparse.shape.length > 0) record.dims = [...sparse.shape];
   return record;
