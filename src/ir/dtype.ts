@@ -13,7 +13,10 @@ export type TypedArray =
   | BigInt64Array
   | BigUint64Array;
 
-type ArrayType = new (buffer: ArrayBufferLike, byteOffset?: number, length?: number) => TypedArray;
+interface ArrayType {
+  new (buffer: ArrayBufferLike, byteOffset?: number, length?: number): TypedArray;
+  readonly BYTES_PER_ELEMENT: number;
+}
 
 interface DTypeFacts {
   /** TensorProto.DataType. */

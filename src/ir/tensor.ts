@@ -162,8 +162,8 @@ export class Tensor {
   /** The elements as the dtype's typed array (16-bit floats as bit patterns, sub-byte types packed), aligned. */
   data(): TypedArray {
     const bytes = this.bytes();
-    const { array, bits } = dtypeFacts(this.dtype);
-    const width = Math.max(1, Math.min(bits, 64) / 8);
+    const { array } = dtypeFacts(this.dtype);
+    const width = array.BYTES_PER_ELEMENT;
     const length = Math.floor(bytes.byteLength / width);
     if (bytes.byteOffset % width === 0) return new array(bytes.buffer, bytes.byteOffset, length);
     // Not `slice`: a Buffer's shares the memory that it was cut from.

@@ -10,7 +10,9 @@ import type { Tensor } from '../ir/tensor.js';
 export function formatFloat32(value: number, pointed = false): string {
   const single = Math.fround(value);
   if (!Number.isFinite(single)) return formatSpecial(single);
-  for (let digits = 1; digits < 9; digits++) {
+  if (single === 0) return formatDouble(single, pointed);
+  // Any shorter decimal shows among six digits, its trailing zeros falling away; not so for subnormal numbers.
+  for (let digits = Math.abs(single) < 1.1754944e-38 ? 1 : 6; digits < 9; digits++) {
     const text = Number(single.toPrecision(digits));
     if (Math.fround(text) === single) return formatDouble(text, pointed);
   }
