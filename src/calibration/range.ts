@@ -6,6 +6,7 @@ import type { Histogram } from './histogram.js';
 /**
  * The range that leaves out the fraction `1 − percentile/100` of the elements, half of it at either end; within a bin
  * elements are taken as evenly spread. 100 gives the extremes.
+ * Where so much is left out that the ends meet, they may lie in one bin, whose order interpolation cannot tell.
  * @param percentile in (0, 100]
  */
 export function percentileRange(histogram: Histogram, percentile: number): Range {
@@ -14,9 +15,10 @@ export function percentileRange(histogram: Histogram, percentile: number): Range
   }
   const { min, max, total } = histogram;
   const outside = (total * (1 - percentile / 100)) / 2;
-  const low = quantile(histogram, outside, false);
-  const high = quantile(histogram, outside, true);
-  return low <= high ? { min: Math.max(min, low), max: Math.min(max, high) } : { min, max };
+  const inside = (value: number): number => Math.min(max, Math.max(min, value));
+  const low = inside(quantile(histogram, outside, false));
+  const high = inside(quantile(histogram, outside, true));
+  return low <= high ? { min: low, max: high } : { min: high, max: low };
 }
 
 /** The point with `outside` elements below it, or above it with `fromTop`. */

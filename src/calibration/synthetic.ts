@@ -66,11 +66,20 @@ export function syntheticData(signature: readonly InputSignature[], options: Syn
 }
 
 function feedShape(input: InputSignature, batch: number, dims: Readonly<Record<string, number>>): number[] {
-  const shape = input.type?.kind === 'tensor' ? input.type.shape : undefined;
-  if (shape === undefined) {
+  const { type } = input;
+  const shape = type?.kind === 'tensor' ? type.shape : undefined;
+  if (type?.kind !== 'tensor' || shape === undefined) {
     throw new QuantcError('E_DATA_SYNTHETIC', `the shape of input "${input.name}" is unknown`, {
       place: { value: input.name },
       hint: 'Give data: an .npy, an .npz, or a folder with a data.json.',
+    });
+  }
+  const { bits, kind } = dtypeFacts(type.dtype);
+  const drawable =
+    kind === 'float' ? bits >= 16 : (kind === 'int' || kind === 'uint' || kind === 'bool') && bits >= 8;
+  if (!drawable || type.dtype === 'bfloat16') {
+    throw new QuantcError('E_DATA_SYNTHETIC', `cannot draw ${type.dtype} elements`, {
+      place: { value: input.name },
     });
   }
   const open = shape.length === 4 ? 64 : 16;
@@ -84,7 +93,7 @@ function draw(input: InputSignature, shape: readonly number[], random: SeededRan
   const { dtype } = input.type as TensorType;
   const { array, bits, kind } = dtypeFacts(dtype);
   const count = elementCount(shape);
-  if (kind === 'float' && (bits >= 32 || dtype === 'float16')) {
+  if (kind === 'float') {
     const values = Float64Array.from({ length: count }, () => random.normal());
     if (dtype === 'double') return Tensor.of(dtype, shape, values);
     return Tensor.of(
@@ -92,11 +101,6 @@ function draw(input: InputSignature, shape: readonly number[], random: SeededRan
       shape,
       dtype === 'float16' ? Float16Array.from(values) : Float32Array.from(values),
     );
-  }
-  if (kind === 'complex' || kind === 'string' || kind === 'float' || bits < 8) {
-    throw new QuantcError('E_DATA_SYNTHETIC', `cannot draw ${dtype} for input "${input.name}"`, {
-      place: { value: input.name },
-    });
   }
   const data = new array(new ArrayBuffer((bits / 8) * count));
   for (let i = 0; i < count; i++) {
