@@ -65,6 +65,7 @@ export const upgradeOpset = definePass({
       if (from !== undefined || opsets === model.opsets) opsets.set('', TARGET);
     }
     model.irVersion = Math.max(model.irVersion, TARGET_IR);
+    context.facts.set('opset-21', true);
   },
 });
 

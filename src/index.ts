@@ -7,6 +7,7 @@ export * from './ir/digest.js';
 export * from './ir/dtype.js';
 export * from './ir/edit.js';
 export { Graph, LocalFunction, Model, Node, Value } from './ir/graph.js';
+export { type InlineOptions, inlineGraph } from './ir/inline.js';
 export * from './ir/real.js';
 export * from './ir/scope.js';
 export * from './ir/shape.js';
