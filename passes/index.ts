@@ -5,6 +5,8 @@ import { constantsToInitializers } from './constants-to-initializers.js';
 import { deadCode } from './dead-code.js';
 import { deduplicateInitializers } from './deduplicate-initializers.js';
 import { dropNoOps } from './drop-no-ops.js';
+import { foldAffine } from './fold-affine.js';
+import { foldBatchNormalization } from './fold-batch-normalization.js';
 import { foldConstants } from './fold-constants.js';
 import { mergeCasts } from './merge-casts.js';
 import { mergeReshapes } from './merge-reshapes.js';
@@ -34,12 +36,22 @@ const cleanUp = repeatPasses(
   ROUNDS,
 );
 
+/** Makes one operator of several. What one fusion leaves another may take up. */
+const fusion = repeatPasses(
+  'fusion',
+  'arithmetic → the weights beside it, decompositions → the operators they came from; repeated until nothing changes',
+  [foldBatchNormalization, foldAffine],
+  ROUNDS,
+);
+
 /** The built-in passes that change no result, in the order in which they run. */
 export const canonicalization: readonly Pass[] = [
   closeInitializers,
   sortNodes,
   constantsToInitializers,
   upgradeOpset,
+  cleanUp,
+  fusion,
   cleanUp,
   sortNodes,
   nameNodes,

@@ -14,6 +14,7 @@ import {
 } from '../ir/edit.js';
 import type { Graph, Node, Value } from '../ir/graph.js';
 import { Tensor } from '../ir/tensor.js';
+import { tensorType } from '../ir/type.js';
 import type { Match } from './match.js';
 import { type PlannedNode, PlannedValue, plannedAttributes, type ReplacementInput } from './replacement.js';
 
@@ -113,12 +114,18 @@ export function apply(
   const inside = new Set(match.nodes.values());
   let next = maker.first ?? anchor.next;
   while (next !== undefined && inside.has(next)) next = next.next;
-  clean(match, placement);
+  for (const gone of clean(match, placement)) {
+    // A weight made from another one that nobody reads any more is its successor.
+    const heir = maker.newConstants.get(gone.name);
+    if (heir !== undefined) swapNames(gone, heir);
+  }
   return { domains: maker.domains, next };
 }
 
 class Maker {
   readonly domains = new Set<string>();
+  /** Constants made, by the name that they were to have. */
+  readonly newConstants = new Map<string, Value>();
   /** The first node made. */
   first: Node | undefined;
   readonly #match: Match;
@@ -155,13 +162,21 @@ class Maker {
   #constant(tensor: Tensor): Value {
     const known = this.#constants.get(tensor);
     if (known !== undefined) return known;
+    const source = tensor.source.kind === 'derived' ? tensor.source.from[0] : undefined;
+    const wish = tensor.name || (source && this.#constants.get(source)?.name) || '';
     const value = this.#isFunction
       ? createNode(
           { before: this.#anchor },
-          { opType: 'Constant', inputs: [], attributes: { value: tensor }, outputs: [tensor.name] },
+          {
+            opType: 'Constant',
+            inputs: [],
+            attributes: { value: tensor },
+            outputs: [{ name: wish, type: tensorType(tensor.dtype, tensor.shape) }],
+          },
         ).outputs[0]!
-      : addInitializer(this.#anchor.graph, tensor);
+      : addInitializer(this.#anchor.graph, tensor, wish);
     this.#constants.set(tensor, value);
+    this.newConstants.set(wish, value);
     return value;
   }
 
@@ -192,8 +207,12 @@ class Maker {
 const isUnused = (node: Node): boolean =>
   node.outputs.every((output) => output.uses.length === 0 && !output.isOutput);
 
-/** Takes out what the match no longer needs: its nodes, last first, and the constants that only they read. */
-function clean(match: Match, { anchor }: Placement): void {
+/**
+ * Takes out what the match no longer needs: its nodes, last first, and the constants that only they read. Answers
+ * with those constants.
+ */
+function clean(match: Match, { anchor }: Placement): Value[] {
+  const gone: Value[] = [];
   const graph: Graph = anchor.graph;
   const constants = new Set<Value>();
   const left = new Set(match.nodes.values());
@@ -209,8 +228,10 @@ function clean(match: Match, { anchor }: Placement): void {
   }
   for (const value of constants) {
     if (value.uses.length > 0 || value.isOutput) continue;
-    if (value.producer !== undefined) {
-      if (value.graph === graph && value.producer.attached) removeNode(value.producer);
-    } else if (!value.isInput) removeInitializer(value);
+    if (value.producer === undefined) removeInitializer(value);
+    else if (value.graph === graph) removeNode(value.producer);
+    else continue;
+    gone.push(value);
   }
+  return gone;
 }

@@ -70,6 +70,7 @@ export interface ReplacementBuilder {
   ): Tensor;
 }
 
+/** An empty last argument counts as an input, which is then dropped with the other omitted ones at the end. */
 const isInput = (part: ReplacementArguments[number]): part is ReplacementInput =>
   part === undefined || part instanceof Value || part instanceof Tensor || part instanceof PlannedValue;
 
@@ -113,7 +114,8 @@ function plan(
 ): PlannedValue {
   const last = parts.at(-1);
   const attributes = isInput(last) ? {} : (last as PlannedNode['attributes']);
-  const inputs = isInput(last) ? parts : parts.slice(0, -1);
+  const inputs = isInput(last) ? [...parts] : parts.slice(0, -1);
+  while (inputs.length > 0 && inputs.at(-1) === undefined) inputs.pop();
   const wrong = inputs.find((part) => !isInput(part));
   if (wrong !== undefined) {
     throw new QuantcError(

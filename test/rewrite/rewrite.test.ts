@@ -106,7 +106,6 @@ describe('rewrite: matching', () => {
     expect((await run(conv, convText('w'))).nodes[0]!.inputs.map((each) => each?.name)).to.deep.equal([
       'x',
       'w',
-      undefined,
     ]);
   });
 
