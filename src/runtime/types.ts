@@ -2,6 +2,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Attribute } from '../ir/attribute.js';
+import { dtypeOfCode } from '../ir/dtype.js';
 import { setType, valuesOf, valuesRead } from '../ir/edit.js';
 import type { Graph, LocalFunction, Model, Node, Value } from '../ir/graph.js';
 import type { Tensor } from '../ir/tensor.js';
@@ -205,12 +206,21 @@ async function ask(cut: Excerpt): Promise<() => void> {
     return () => {
       for (const [value, name] of cut.names) {
         const type = told.get(name);
-        if (type !== undefined) learn(value, type);
+        if (type !== undefined) learn(value, castTo(value, type));
       }
     };
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/**
+ * What a Cast gives is what it says: ONNX Runtime joins chains of casts even with its optimizer off, and then states
+ * the dtype of another one.
+ */
+function castTo({ producer }: Value, told: Type): Type {
+  const to = producer?.is('Cast') ? producer.int('to') : undefined;
+  return to === undefined || told.kind !== 'tensor' ? told : { ...told, dtype: dtypeOfCode(to) };
 }
 
 function learn(value: Value, told: Type): void {
