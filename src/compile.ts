@@ -13,24 +13,24 @@ import {
 import { basename, extname, join, resolve } from 'node:path';
 import { originalNames } from '../passes/shorten-names.js';
 import { resolveTargets } from '../targets/index.js';
+import { type CalibrateOptions, calibrate } from './calibration/calibrate.js';
 import { openData } from './calibration/data.js';
 import type { DataSet } from './calibration/dataset.js';
-import { ExtremesObserver } from './calibration/observer.js';
 import { syntheticData } from './calibration/synthetic.js';
 import { QuantcError } from './errors/error.js';
 import { cloneModel } from './ir/clone.js';
-import type { Model, Node } from './ir/graph.js';
+import type { Model, Node, Value } from './ir/graph.js';
 import { KernelPool } from './kernels/pool.js';
 import { readModel } from './onnx/read.js';
 import { writeModel } from './onnx/write.js';
 import { Ledger } from './pipeline/ledger.js';
-import type { Pass } from './pipeline/pass.js';
+import type { Engine, Pass } from './pipeline/pass.js';
 import { type PassEvent, runPipeline } from './pipeline/run.js';
 import { prove } from './prove.js';
 import { type Precision, recipeFor } from './recipe.js';
 import type { FileFacts, Proof, TargetReport } from './report/report.js';
 import { createEngine } from './runtime/engine.js';
-import { exclusionFact, targetFact } from './target/facts.js';
+import { exclusionFact, type Range, targetFact } from './target/facts.js';
 import type { Target } from './target/target.js';
 
 /** What to compile, for whom, and how. */
@@ -117,10 +117,11 @@ async function compileFor(target: Target, request: CompileRequest): Promise<Targ
   stage('rewrite');
   const recipe = recipeFor(precision);
   const maxMemory = request.maxMemory ?? DEFAULT_MEMORY;
-  const watch = (name: string) => new ExtremesObserver(name);
-  const engine = createEngine(
-    calib || samples?.synthetic ? { calibration: { feeds: samples!, watch, maxBytes: maxMemory / 4 } } : {},
-  );
+  const engine: Engine = {
+    ...createEngine(),
+    observe: (at, values) =>
+      observeRanges(at, values, calib ?? samples, { maxMemory: maxMemory / 4, threads: request.threads }),
+  };
   const facts = new Map<string, unknown>();
   targetFact.set({ facts }, target);
   const onPass = (event: PassEvent, at: Model) =>
@@ -194,6 +195,29 @@ async function compileFor(target: Target, request: CompileRequest): Promise<Targ
 function choosePrecision(wanted: Precision, calib: DataSet | undefined): Exclude<Precision, 'auto'> {
   if (wanted === 'auto') return calib ? 'int8' : 'int8-dynamic';
   return wanted;
+}
+
+/** Ranges over the data that there are. @throws QuantcError E_CALIBRATION_MISSING, E_CALIBRATION_VALUE */
+async function observeRanges(
+  model: Model,
+  values: readonly Value[],
+  data: DataSet | undefined,
+  options: CalibrateOptions,
+): Promise<Map<Value, Range>> {
+  if (data === undefined) {
+    throw new QuantcError('E_CALIBRATION_MISSING', 'static int8 needs calibration data', {
+      kind: 'usage',
+      hint: 'Give data with --calib, or choose --precision int8-dynamic.',
+    });
+  }
+  return calibrate(model, values, data, {
+    ...options,
+    onSkip: (value, reason) => {
+      throw new QuantcError('E_CALIBRATION_VALUE', `a value to quantize cannot be observed: ${reason}`, {
+        place: { value: value.name },
+      });
+    },
+  });
 }
 
 /** Without data the proof still runs the model, on random feeds; static ranges from them are a guess and say so. */

@@ -1,11 +1,13 @@
 /** Proof: what is emitted is loaded by its executor, run beside the float model, and read back. */
+import { basename } from 'node:path';
 import type { DataSet } from './calibration/dataset.js';
+import { evaluate } from './calibration/evaluate.js';
 import type { Model } from './ir/graph.js';
 import type { Ledger } from './pipeline/ledger.js';
-import type { ErrorFigures, Proof } from './report/report.js';
+import type { ErrorFigures, Evaluation, Proof } from './report/report.js';
 import { type Comparison, compareLayers, compareOutputs } from './runtime/compare.js';
 import { readKernels } from './runtime/kernels.js';
-import type { ExtraOptions, SessionOptions } from './runtime/session.js';
+import { type ExtraOptions, type SessionOptions, withSession } from './runtime/session.js';
 import type { Target } from './target/target.js';
 
 export interface ProofRequest {
@@ -46,6 +48,9 @@ export async function prove(request: ProofRequest): Promise<Proof> {
       broken.push({ node: row.node, promised: row.kernel ?? '', found: kernel ?? '' });
     if (fate !== 'gone' && kernel !== undefined) request.ledger.refine(node, { kernel });
   }
+  const evaluation =
+    request.evaluation &&
+    (await evaluateBoth(request.float, request.emitted, request.evaluation, reference, candidate));
   return {
     status: broken.length === 0 ? 'passed' : 'failed',
     ...(broken.length > 0 && { reason: `${broken.length} nodes did not get the kernel they were promised` }),
@@ -55,7 +60,34 @@ export async function prove(request: ProofRequest): Promise<Proof> {
     outputs: outputs.map(figures),
     kernels: Object.fromEntries([...kernels.counts].sort(([a], [b]) => (a < b ? -1 : 1))),
     broken,
+    ...(evaluation && { evaluation }),
   };
+}
+
+/** The metric of both models on data that calibration never saw. */
+async function evaluateBoth(
+  float: string,
+  emitted: string,
+  data: DataSet,
+  reference: SessionOptions,
+  candidate: SessionOptions,
+): Promise<Evaluation> {
+  return withSession(float, reference, (theirs) =>
+    withSession(emitted, candidate, async (ours) => {
+      const quantized = await evaluate(ours, data, { reference: theirs });
+      // Against itself the float model has no noise: only metrics with a scale of their own have two sides.
+      const floatValue =
+        quantized.metric === 'sqnr' ? Number.POSITIVE_INFINITY : (await evaluate(theirs, data)).value;
+      const { metric, samples } = quantized;
+      return {
+        metric,
+        source: basename(data.source),
+        samples,
+        float: floatValue,
+        quantized: quantized.value,
+      };
+    }),
+  );
 }
 
 const figures = ({ name, sqnr, cosine, maxError, top1, identical }: Comparison): ErrorFigures => ({

@@ -11,7 +11,9 @@ export function saving(plan: NodePlan, costs: TargetCosts): number {
   const elements = knownElements(plan.output);
   if (row.kind === 'follow') {
     const { float, integer } = row.cost ?? { float: costs.floatElement, integer: costs.integerElement };
-    return elements * (float - integer);
+    // A float convolution takes its activation function along for nothing; an elementwise operator does not.
+    const tail = plan.tail === undefined ? 0 : costs.floatElement / 2;
+    return elements * (float + tail - integer);
   }
   const weight = node.inputs[1]?.constant;
   if (weight === undefined) return 0;

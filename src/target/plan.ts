@@ -130,8 +130,9 @@ class Draft {
     const activations = this.#activations(plan);
     const computed = activations.filter((value) => !value.isConstant);
     if (computed.length === 0) return 'all of its data is constant';
-    const float = computed.find((value) => !this.#arrivesQuantized(value));
-    if (float !== undefined) return `its input ${float.name} is computed in float`;
+    const [first] = computed;
+    const arriving = plan.row.output === 'same' ? [first!] : computed;
+    if (!arriving.some((value) => this.#arrivesQuantized(value))) return 'its inputs are computed in float';
     if (this.#quantizedReaders(plan.output).length === 0) return 'no integer kernel reads its output';
     return undefined;
   }
