@@ -24,6 +24,16 @@ export interface Kernels {
     columns: number,
     result: number,
     scales: number,
+    zero: number,
+    lowest: number,
+    highest: number,
+  ): void;
+  quantizeColumnsAffine(
+    x: number,
+    rows: number,
+    columns: number,
+    result: number,
+    scales: number,
     zeros: number,
     lowest: number,
     highest: number,

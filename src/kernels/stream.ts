@@ -111,7 +111,12 @@ class ColumnWalk {
     this.#eachChunk((at, rows, first) => {
       const columns = this.#columns;
       const { kernels } = arena.memory;
-      kernels.quantizeColumns(at, rows, columns, arena.resultAt, arena.at(0), arena.at(2), min, max);
+      const to = arena.resultAt;
+      if (this.#spec.symmetric) {
+        kernels.quantizeColumns(at, rows, columns, to, arena.at(0), scales.zeroPoint[0]!, min, max);
+      } else {
+        kernels.quantizeColumnsAffine(at, rows, columns, to, arena.at(0), arena.at(2), min, max);
+      }
       sink.write(arena.bytes(arena.resultAt, rows * columns), first * columns);
     });
   }

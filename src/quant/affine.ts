@@ -107,6 +107,22 @@ export interface Affine {
 export const FLOAT32_TINY = 2 ** -126;
 const FLOAT32_MAX = (2 - 2 ** -23) * 2 ** 127;
 
+/** A dtype with its options worked out, for choosing many scales. */
+export interface Grid {
+  readonly usable: Bounds;
+  /** Where a zero point lies that no range decides: the middle of a symmetric grid. */
+  readonly zeroAt: number;
+  readonly symmetric: boolean;
+}
+
+/** @throws QuantcError E_QUANT_CLAMP */
+export function gridOf(dtype: QuantizedType, options: GridOptions = {}): Grid {
+  const usable = usableBounds(dtype, options);
+  const symmetric = options.symmetric ?? false;
+  const zeroAt = symmetric ? middleOf(dtype) : Math.min(Math.max(0, usable.min), usable.max);
+  return { usable, zeroAt, symmetric };
+}
+
 /**
  * Scale and zero point for real values in [range.min, range.max]. The range is widened to hold 0. Computed in double;
  * the scale is rounded to float32 before the zero point is taken from it, so that both belong together.
@@ -115,25 +131,29 @@ const FLOAT32_MAX = (2 - 2 ** -23) * 2 ** 127;
  * Symmetric: scale = max(|min|, |max|) / (qmax − middle), zeroPoint = middle.
  */
 export function chooseAffine(range: Bounds, dtype: QuantizedType, options: AffineOptions = {}): Affine {
-  const usable = usableBounds(dtype, options);
-  const zeroAt = options.symmetric ? middleOf(dtype) : Math.min(Math.max(0, usable.min), usable.max);
-  const floor = options.scaleFloor ?? 0;
-  if (!Number.isFinite(range.min) || !Number.isFinite(range.max)) {
+  return affineOn(gridOf(dtype, options), range.min, range.max, options.scaleFloor);
+}
+
+/** {@link chooseAffine} on a grid worked out before. */
+export function affineOn(grid: Grid, least: number, most: number, scaleFloor = 0): Affine {
+  const { usable, zeroAt, symmetric } = grid;
+  if (!Number.isFinite(least) || !Number.isFinite(most)) {
     return { scale: 1, zeroPoint: zeroAt, outcome: 'nonfinite' };
   }
-  const min = Math.min(range.min, 0);
-  const max = Math.max(range.max, 0);
-  const wanted = options.symmetric
-    ? Math.max(-min, max) / (usable.max - middleOf(dtype))
+  const min = Math.min(least, 0);
+  const max = Math.max(most, 0);
+  const wanted = symmetric
+    ? Math.max(-min, max) / (usable.max - zeroAt)
     : (max - min) / (usable.max - usable.min);
-  const fallback = floor > 0 ? toScale(floor) : 1;
-  if (wanted === 0) return { scale: fallback, zeroPoint: zeroAt, outcome: 'zero' };
-  if (Math.fround(wanted) < FLOAT32_TINY) return { scale: fallback, zeroPoint: zeroAt, outcome: 'tiny' };
-  const scale = toScale(Math.max(wanted, floor));
-  const zeroPoint = options.symmetric
+  if (Math.fround(wanted) < FLOAT32_TINY) {
+    const scale = scaleFloor > 0 ? toScale(scaleFloor) : 1;
+    return { scale, zeroPoint: zeroAt, outcome: wanted === 0 ? 'zero' : 'tiny' };
+  }
+  const scale = toScale(Math.max(wanted, scaleFloor));
+  const zeroPoint = symmetric
     ? zeroAt
     : Math.min(Math.max(roundHalfEven(usable.min - min / scale), usable.min), usable.max);
-  return { scale, zeroPoint, outcome: wanted < floor ? 'floor' : 'exact' };
+  return { scale, zeroPoint, outcome: wanted < scaleFloor ? 'floor' : 'exact' };
 }
 
 const toScale = (value: number): number => Math.min(Math.max(Math.fround(value), FLOAT32_TINY), FLOAT32_MAX);

@@ -1,5 +1,5 @@
 /** From values to scales: the range of each parameter's elements, and the clip ratio that loses least. */
-import { chooseAffine, type GridOptions, type QuantizedType, usableBounds } from './affine.js';
+import { affineOn, type GridOptions, gridOf, type QuantizedType, usableBounds } from './affine.js';
 import { eachRun, type Layout } from './layout.js';
 import { quantizeOne } from './quantize.js';
 
@@ -57,10 +57,10 @@ export function scalesFromRanges(
   const count = ranges.min.length;
   const scale = new Float32Array(count);
   const zeroPoint = new Int32Array(count);
+  const grid = gridOf(dtype, options);
   const ratio = shrink ?? 1;
   for (let p = 0; p < count; p++) {
-    const range = { min: ranges.min[p]! * ratio, max: ranges.max[p]! * ratio };
-    const chosen = chooseAffine(range, dtype, { ...options, scaleFloor: options.scaleFloor?.[p] });
+    const chosen = affineOn(grid, ranges.min[p]! * ratio, ranges.max[p]! * ratio, options.scaleFloor?.[p]);
     scale[p] = chosen.scale;
     zeroPoint[p] = chosen.zeroPoint;
   }

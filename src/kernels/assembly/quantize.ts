@@ -182,19 +182,51 @@ export function quantizeRun(
   for (; at < end; at += 4, to++) store<u8>(to, <u8>toByte(at, scale, low, high, zero));
 }
 
-/** Four elements of neighbouring columns, each with its own scale and zero point. */
-function toColumnBytes(at: usize, scales: usize, zeros: usize, lowest: v128, highest: v128): v128 {
-  const zero = v128.load(zeros);
-  const low = f32x4.convert_i32x4_s(i32x4.sub(lowest, zero));
-  const high = f32x4.convert_i32x4_s(i32x4.sub(highest, zero));
-  return toBytes(at, v128.load(scales), low, high, zero);
-}
-
 /**
- * Quantizes `rows` rows of `columns` elements to bytes, with a float32 scale at `scales` and an int32 zero point at
- * `zeros` for each column.
+ * Quantizes `rows` rows of `columns` elements to bytes, with a float32 scale for each column at `scales` and one zero
+ * point for all.
  */
 export function quantizeColumns(
+  x: usize,
+  rows: i32,
+  columns: i32,
+  result: usize,
+  scales: usize,
+  zero: i32,
+  lowest: i32,
+  highest: i32,
+): void {
+  const low = <f32>(lowest - zero);
+  const high = <f32>(highest - zero);
+  const lows = f32x4.splat(low);
+  const highs = f32x4.splat(high);
+  const zeros = i32x4.splat(zero);
+  const stride = (<usize>columns) << 2;
+  let to = result;
+  for (let row = 0; row < rows; row++) {
+    const first = x + <usize>row * stride;
+    let offset: usize = 0;
+    for (; offset + 64 <= stride; offset += 64, to += 16) {
+      const at = first + offset;
+      const s = scales + offset;
+      const a = i16x8.narrow_i32x4_u(
+        toBytes(at, v128.load(s), lows, highs, zeros),
+        toBytes(at + 16, v128.load(s, 16), lows, highs, zeros),
+      );
+      const b = i16x8.narrow_i32x4_u(
+        toBytes(at + 32, v128.load(s, 32), lows, highs, zeros),
+        toBytes(at + 48, v128.load(s, 48), lows, highs, zeros),
+      );
+      v128.store(to, i8x16.narrow_i16x8_u(a, b));
+    }
+    for (; offset < stride; offset += 4, to++) {
+      store<u8>(to, <u8>toByte(first + offset, load<f32>(scales + offset), low, high, zero));
+    }
+  }
+}
+
+/** {@link quantizeColumns} with an int32 zero point for each column at `zeros`. */
+export function quantizeColumnsAffine(
   x: usize,
   rows: i32,
   columns: i32,
@@ -211,30 +243,19 @@ export function quantizeColumns(
   for (let row = 0; row < rows; row++) {
     const first = x + <usize>row * stride;
     let offset: usize = 0;
-    for (; offset + 64 <= stride; offset += 64, to += 16) {
-      const at = first + offset;
-      const s = scales + offset;
-      const z = zeros + offset;
-      const a = i16x8.narrow_i32x4_u(
-        toColumnBytes(at, s, z, lows, highs),
-        toColumnBytes(at + 16, s + 16, z + 16, lows, highs),
-      );
-      const b = i16x8.narrow_i32x4_u(
-        toColumnBytes(at + 32, s + 32, z + 32, lows, highs),
-        toColumnBytes(at + 48, s + 48, z + 48, lows, highs),
-      );
-      v128.store(to, i8x16.narrow_i16x8_u(a, b));
+    for (; offset + 16 <= stride; offset += 16, to += 4) {
+      const zero = v128.load(zeros + offset);
+      const low = f32x4.convert_i32x4_s(i32x4.sub(lows, zero));
+      const high = f32x4.convert_i32x4_s(i32x4.sub(highs, zero));
+      const four = toBytes(first + offset, v128.load(scales + offset), low, high, zero);
+      const two = i16x8.narrow_i32x4_u(four, four);
+      v128.store32_lane(to, i8x16.narrow_i16x8_u(two, two), 0);
     }
     for (; offset < stride; offset += 4, to++) {
       const zero = load<i32>(zeros + offset);
-      const byte = toByte(
-        first + offset,
-        load<f32>(scales + offset),
-        <f32>(lowest - zero),
-        <f32>(highest - zero),
-        zero,
-      );
-      store<u8>(to, <u8>byte);
+      const low = <f32>(lowest - zero);
+      const high = <f32>(highest - zero);
+      store<u8>(to, <u8>toByte(first + offset, load<f32>(scales + offset), low, high, zero));
     }
   }
 }
