@@ -10,6 +10,7 @@ import { foldBatchNormalization } from './fold-batch-normalization.js';
 import { foldConstants } from './fold-constants.js';
 import { mergeCasts } from './merge-casts.js';
 import { mergeReshapes } from './merge-reshapes.js';
+import { mergeTransposes } from './merge-transposes.js';
 import { nameNodes } from './name-nodes.js';
 import { sortNodes } from './sort-nodes.js';
 import { staticShapes } from './static-shapes.js';
@@ -29,6 +30,7 @@ const cleanUp = repeatPasses(
     dropNoOps,
     mergeCasts,
     mergeReshapes,
+    mergeTransposes,
     commonSubexpressions,
     deduplicateInitializers,
     deadCode,
