@@ -87,52 +87,68 @@ function match(nodes: readonly Node[], optimized: Model): KernelReport {
       if (!takenBy.has(node)) takenBy.set(node, kernel);
     }
     for (const output of kernel.outputs) makers.set(output.name, behindLayout(kernel));
+    // Kernels on blocked channels are named after the value that they make, which itself is another one by then.
+    const blocked = /^(.*)_nchwc(_token_\d+)?$/.exec(kernel.name)?.[1];
+    if (blocked !== undefined) makers.set(blocked, kernel);
   }
   const own = new Set(takenBy.keys());
+  const whole = new Set<Node>();
+  for (const [node, kernel] of takenBy) if (node.opType !== kernel.opType) whole.add(kernel);
   for (const node of nodes) {
     if (own.has(node)) continue;
     const maker = node.outputs.map((output) => makers.get(output.name)).find((each) => each !== undefined);
-    if (maker !== undefined) takenBy.set(node, maker);
+    if (maker === undefined) continue;
+    takenBy.set(node, maker);
+    whole.add(maker);
   }
-  spread(nodes, takenBy);
+  spread(nodes, takenBy, whole);
   const fates = nodes.map((node): NodeFate => {
     const kernel = takenBy.get(node);
     if (kernel === undefined) return { node, fate: 'gone' };
-    if (!own.has(node) && !sameWork(node, kernel)) return { node, fate: 'fused', kernel: kernel.opType };
+    if (!own.has(node) && node.opType !== kernel.opType)
+      return { node, fate: 'fused', kernel: kernel.opType };
     return { node, fate: integers.has(kernel) ? 'integer' : 'float', kernel: kernel.opType };
   });
   const unfused = nodes.filter((node) => own.has(node) && isQdq(node) && isQdq(takenBy.get(node)!));
   return { nodes: fates, unfused, counts };
 }
 
-const sameWork = (node: Node, kernel: Node): boolean => node.opType === kernel.opType;
 const isQdq = (node: Node): boolean => node.opType === 'QuantizeLinear' || node.opType === 'DequantizeLinear';
 
-/** Nodes that have no kernel of their own between two that share one, or after one, belong to it. */
-function spread(nodes: readonly Node[], takenBy: Map<Node, Node>): void {
+/** Applied by the kernel before them, or made superfluous by its quantization. */
+const TRAILING = /^(Relu|Clip|LeakyRelu|Sigmoid|Tanh|HardSigmoid|Add|QuantizeLinear)$/;
+
+/**
+ * Gives nodes without a kernel of their own to the one that swallowed them.
+ * @param whole kernels that are known to stand for more than the node that they are named after.
+ */
+function spread(nodes: readonly Node[], takenBy: Map<Node, Node>, whole: ReadonlySet<Node>): void {
+  const constant = new Set<Node>();
+  for (const node of nodes) {
+    const fixed = (value: Value | undefined) =>
+      value === undefined ||
+      value.isConstant ||
+      (value.producer !== undefined && constant.has(value.producer));
+    if (node.inputs.every(fixed) && node.subgraphs.length === 0) constant.add(node);
+  }
   for (const node of [...nodes].reverse()) {
-    // Backwards: what only a fused node reads was fused with it (the inside of a LayerNormalization).
     if (takenBy.has(node)) continue;
     const readers = node.outputs.flatMap((output) => output.uses.map((use) => takenBy.get(use.node)));
     const [first] = readers;
-    if (first !== undefined && !isQdq(node) && readers.every((reader) => reader === first) && absorbs(first))
+    if (first === undefined) continue;
+    // What dequantizes an input of an integer kernel became part of it; what only one kernel reads and no other
+    // node computes was its inside (the steps of a LayerNormalization).
+    const inside = !constant.has(node) && whole.has(first) && readers.every((reader) => reader === first);
+    if (inside || (node.opType === 'DequantizeLinear' && INTEGER_KERNELS.test(first.opType)))
       takenBy.set(node, first);
   }
   for (const node of nodes) {
-    // Forwards: an activation that the kernel before it applies, or that its quantization makes superfluous.
-    if (takenBy.has(node) || isConstantWork(node)) continue;
-    const before = node.inputs.find((input) => input?.producer !== undefined)?.producer;
-    const kernel = before && takenBy.get(before);
+    if (takenBy.has(node) || constant.has(node) || !TRAILING.test(node.opType)) continue;
+    const before = node.inputs.map((input) => input?.producer && takenBy.get(input.producer));
+    // The sum after a convolution may come as either operand.
+    const kernel = before.find((each) => each && node.is('Add') === /Conv/.test(each.opType)) ?? before[0];
     if (kernel !== undefined) takenBy.set(node, kernel);
   }
-}
-
-/** Kernels that stand for whole groups of nodes. */
-const absorbs = (kernel: Node): boolean =>
-  kernel.domain === 'com.microsoft' || !NAMED.test(kernel.name) || kernel.opType.includes('Fused');
-
-function isConstantWork(node: Node): boolean {
-  return node.inputs.every((input) => input === undefined || input.isConstant);
 }
 
 /** Transposes and reorders that ONNX Runtime put in stand for the kernel whose result they carry. */
