@@ -18,6 +18,9 @@ export interface PoolOptions {
   readonly threadsFrom?: number;
 }
 
+/** Copies are cut into pieces of this size, so that threads end together. */
+const COPY_PIECE = 8 << 20;
+
 interface Waiting {
   readonly task: Task;
   /** Bytes of the answer. */
@@ -48,7 +51,8 @@ export class KernelPool {
         kind: 'usage',
       });
     }
-    this.#threads = threads > 1 ? new Threads(threads) : undefined;
+    // The calling thread works too: it is at it while the others are still starting.
+    this.#threads = threads > 1 ? new Threads(threads - 1) : undefined;
     this.#maxMemory = options.maxMemory ?? 256 << 20;
     this.#threadsFrom = options.threadsFrom ?? 32 << 20;
   }
@@ -78,7 +82,16 @@ export class KernelPool {
     const { source } = tensor;
     if (source.kind === 'file') {
       const { path, offset, length } = source;
-      await this.#run({ kind: 'copy', range: { path, offset, length }, place }, length, 0);
+      const pieces: Promise<TaskResult>[] = [];
+      for (let at = 0; at < length; at += COPY_PIECE) {
+        const size = Math.min(COPY_PIECE, length - at);
+        const range = { path, offset: offset + at, length: size };
+        const to = { path: place.path, offset: place.offset + at };
+        pieces.push(this.#run({ kind: 'copy', range, place: to }, size, 0));
+      }
+      // All are waited for, come what may: when this answers, nothing writes any more.
+      const failed = (await Promise.allSettled(pieces)).find(({ status }) => status === 'rejected');
+      if (failed?.status === 'rejected') throw failed.reason;
       return;
     }
     const job = source.kind === 'derived' ? weightJob(source.job) : undefined;
@@ -168,40 +181,40 @@ export class KernelPool {
     return new Promise((resolve, reject) => {
       this.#waiting.push({ task, held, resolve, reject });
       this.#workBytes += size;
-      // Decided when everybody who asks now has asked: whether threads pay depends on the whole.
-      if (!this.#scheduled) setImmediate(() => this.#start());
-      this.#scheduled = true;
+      this.#schedule();
     });
   }
 
-  #start(): void {
+  /** Hands waiting tasks out, in order: to the threads while they have room, else one to this thread. */
+  #work(): void {
     this.#scheduled = false;
-    if (this.#threads && this.#workBytes >= this.#threadsFrom) this.#dispatch(this.#threads);
-    else {
-      for (const { task, resolve, reject } of this.#waiting.splice(0)) {
-        try {
-          resolve(runTask(task));
-        } catch (error) {
-          reject(error);
-        }
-      }
-    }
+    const threads = this.#workBytes >= this.#threadsFrom ? this.#threads : undefined;
+    while (this.#fits() && threads?.hasRoom)
+      this.#settle(this.#waiting.shift()!, (task) => threads.run(task));
+    if (this.#fits()) this.#settle(this.#waiting.shift()!, async (task) => runTask(task));
+    if (this.#fits()) this.#schedule();
   }
 
-  /** Sends waiting tasks to the threads, in order, as far as their answers fit. */
-  #dispatch(threads: Threads): void {
-    while (this.#waiting.length > 0) {
-      const { task, held, resolve, reject } = this.#waiting[0]!;
-      if (this.#held > 0 && held > 0 && this.#held + held > this.#maxMemory) return;
-      this.#waiting.shift();
-      this.#held += held;
-      threads
-        .run(task)
-        .then(resolve, reject)
-        .finally(() => {
-          this.#held -= held;
-          this.#dispatch(threads);
-        });
-    }
+  /** Whether there is a next task, and its answer fits beside those under way. */
+  #fits(): boolean {
+    const next = this.#waiting[0];
+    if (next === undefined) return false;
+    return this.#held === 0 || next.held === 0 || this.#held + next.held <= this.#maxMemory;
+  }
+
+  #settle({ task, held, resolve, reject }: Waiting, run: (task: Task) => Promise<TaskResult>): void {
+    this.#held += held;
+    run(task)
+      .then(resolve, reject)
+      .finally(() => {
+        this.#held -= held;
+        if (this.#waiting.length > 0) this.#schedule();
+      });
+  }
+
+  /** In a turn of its own: by then everybody who asks now has asked, and threads' answers have been heard. */
+  #schedule(): void {
+    if (!this.#scheduled) setImmediate(() => this.#work());
+    this.#scheduled = true;
   }
 }

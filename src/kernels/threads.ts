@@ -5,7 +5,6 @@ import type { Task, TaskResult } from './task.js';
 import type { Answer } from './worker.js';
 
 interface Job {
-  readonly task: Task;
   readonly resolve: (result: TaskResult) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -14,77 +13,80 @@ interface Job {
 export const closedError = (): QuantcError =>
   new QuantcError('F_KERNEL_CLOSED', 'the worker pool was closed', { kind: 'fault' });
 
-/** A fixed number of threads and a queue in front of them. Tasks start in the order given. */
+/** Tasks that a thread is sent ahead, so that it need not wait for the sender to look up from work of its own. */
+const DEPTH = 2;
+
+interface Lane {
+  readonly worker: Worker;
+  /** Sent and not answered; answers come in the same order. */
+  readonly jobs: Job[];
+}
+
+/** Up to a number of threads, started as tasks come. */
 export class Threads {
   readonly #count: number;
-  readonly #queue: Job[] = [];
-  readonly #idle: Worker[] = [];
-  readonly #busy = new Map<Worker, Job>();
+  readonly #lanes: Lane[] = [];
 
   constructor(count: number) {
     this.#count = count;
   }
 
-  /** @throws what the task throws; QuantcError F_KERNEL_WORKER when a thread dies. */
+  /** Whether a task would be started soon. */
+  get hasRoom(): boolean {
+    return this.#lanes.length < this.#count || this.#lanes.some(({ jobs }) => jobs.length < DEPTH);
+  }
+
+  /** @throws what the task throws; QuantcError F_KERNEL_WORKER when a thread dies, F_KERNEL_CLOSED. */
   run(task: Task): Promise<TaskResult> {
     return new Promise((resolve, reject) => {
-      this.#queue.push({ task, resolve, reject });
-      this.#dispatch();
+      const lane = this.#leastBusy();
+      lane.jobs.push({ resolve, reject });
+      // An idle thread does not keep the process alive; a busy one does.
+      lane.worker.ref();
+      lane.worker.postMessage(task);
     });
   }
 
   /** Ends every thread; tasks that are not done are rejected. */
   async close(): Promise<void> {
-    for (const job of this.#queue.splice(0)) job.reject(closedError());
-    const workers = [...this.#idle.splice(0), ...this.#busy.keys()];
-    for (const job of this.#busy.values()) job.reject(closedError());
-    this.#busy.clear();
-    await Promise.all(workers.map((worker) => worker.terminate()));
+    const lanes = this.#lanes.splice(0);
+    for (const { jobs } of lanes) for (const job of jobs.splice(0)) job.reject(closedError());
+    await Promise.all(lanes.map(({ worker }) => worker.terminate()));
   }
 
-  #dispatch(): void {
-    while (this.#queue.length > 0) {
-      let worker = this.#idle.pop();
-      if (worker === undefined && this.#busy.size < this.#count) worker = this.#start();
-      if (worker === undefined) return;
-      const job = this.#queue.shift()!;
-      this.#busy.set(worker, job);
-      // An idle thread does not keep the process alive; a busy one does.
-      worker.ref();
-      worker.postMessage(job.task);
-    }
-  }
-
-  #start(): Worker {
+  #leastBusy(): Lane {
+    const [best] = [...this.#lanes].sort((a, b) => a.jobs.length - b.jobs.length);
+    if (best !== undefined && (best.jobs.length === 0 || this.#lanes.length >= this.#count)) return best;
     const worker = startWorker();
-    worker.on('message', (answer: Answer) => this.#settle(worker, answer));
-    worker.on('error', (cause) => this.#lose(worker, cause));
-    worker.on('exit', (code) => this.#lose(worker, new Error(`exit code ${code}`)));
-    return worker;
+    const lane: Lane = { worker, jobs: [] };
+    this.#lanes.push(lane);
+    worker.on('message', (answer: Answer) => settle(lane, answer));
+    worker.on('error', (cause) => this.#lose(lane, cause));
+    worker.on('exit', (code) => this.#lose(lane, new Error(`exit code ${code}`)));
+    return lane;
   }
 
-  #settle(worker: Worker, answer: Answer): void {
-    const job = this.#busy.get(worker);
-    this.#busy.delete(worker);
-    this.#idle.push(worker);
-    worker.unref();
-    if ('result' in answer) job?.resolve(answer.result);
-    else {
-      const { code, message, ...rest } = answer.error;
-      job?.reject(new QuantcError(code, message, rest));
+  #lose(lane: Lane, cause: Error): void {
+    const at = this.#lanes.indexOf(lane);
+    if (at >= 0) this.#lanes.splice(at, 1);
+    for (const { reject } of lane.jobs.splice(0)) {
+      reject(
+        new QuantcError('F_KERNEL_WORKER', `a worker thread ended: ${cause.message}`, {
+          kind: 'fault',
+          cause,
+        }),
+      );
     }
-    this.#dispatch();
   }
+}
 
-  #lose(worker: Worker, cause: Error): void {
-    const job = this.#busy.get(worker);
-    this.#busy.delete(worker);
-    const at = this.#idle.indexOf(worker);
-    if (at >= 0) this.#idle.splice(at, 1);
-    job?.reject(
-      new QuantcError('F_KERNEL_WORKER', `a worker thread ended: ${cause.message}`, { kind: 'fault', cause }),
-    );
-    this.#dispatch();
+function settle(lane: Lane, answer: Answer): void {
+  const job = lane.jobs.shift();
+  if (lane.jobs.length === 0) lane.worker.unref();
+  if ('result' in answer) job?.resolve(answer.result);
+  else {
+    const { code, message, ...rest } = answer.error;
+    job?.reject(new QuantcError(code, message, rest));
   }
 }
 
