@@ -1,5 +1,5 @@
 import type { Graph } from './graph.js';
-import type { Tensor } from './tensor.js';
+import { Tensor } from './tensor.js';
 import type { Type } from './type.js';
 
 /** An int64: a plain number where it is exact, a bigint beyond 2^53. */
@@ -48,3 +48,23 @@ export type AttributeInput =
   | readonly string[]
   | Tensor
   | Attribute;
+
+/** Turns what an author wrote into a tagged attribute: a number is an int where it is whole. */
+export function toAttribute(input: AttributeInput): Attribute {
+  if (typeof input === 'number')
+    return Number.isInteger(input) ? { kind: 'int', value: input } : { kind: 'float', value: input };
+  if (typeof input === 'bigint') return { kind: 'int', value: input };
+  if (typeof input === 'boolean') return { kind: 'int', value: input ? 1 : 0 };
+  if (typeof input === 'string') return { kind: 'string', value: input };
+  if (input instanceof Tensor) return { kind: 'tensor', value: input };
+  if (Array.isArray(input)) {
+    if (input.some((each) => typeof each === 'string')) return { kind: 'strings', value: input as string[] };
+    return (input as number[]).every(Number.isInteger)
+      ? { kind: 'ints', value: input as number[] }
+      : { kind: 'floats', value: input as number[] };
+  }
+  return input as Attribute;
+}
+
+/** A float attribute, for values that happen to be whole. */
+export const floatAttribute = (value: number): Attribute => ({ kind: 'float', value });

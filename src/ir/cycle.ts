@@ -1,5 +1,5 @@
-import { valuesRead } from './edit.js';
 import type { Graph, Node } from './graph.js';
+import { valuesRead } from './walk.js';
 
 /** What is wrong with an order of nodes: a circle, each reading the next one's output, or one pair out of order. */
 export interface Disorder {

@@ -36,11 +36,11 @@ export class Value {
 
   /** True when the value leaves its graph. */
   get isOutput(): boolean {
-    return this.graph.outputs.includes(this);
+    return holds(this.graph.outputs, this);
   }
 
   get isInput(): boolean {
-    return this.graph.inputs.includes(this);
+    return holds(this.graph.inputs, this);
   }
 
   /** True when the value is a constant that no caller can override. An initializer that is also a graph input can be. */
@@ -169,6 +169,21 @@ export class Node {
   }
 }
 
+/** Members of long lists, counted when they were last asked for; short ones are searched. */
+const members = new WeakMap<readonly Value[], { version: number; length: number; set: Set<Value> }>();
+
+function holds(list: readonly Value[], value: Value): boolean {
+  if (list.length <= 16) return list.includes(value);
+  // Every edit bumps the version; while a graph is being built its lists only grow.
+  const { version } = value.graph;
+  let known = members.get(list);
+  if (known?.version !== version || known.length !== list.length) {
+    known = { version, length: list.length, set: new Set(list) };
+    members.set(list, known);
+  }
+  return known.set.has(value);
+}
+
 /** A graph: the main one, a subgraph of a node, or the body of a local function. */
 export class Graph {
   readonly name: string;
@@ -200,7 +215,7 @@ export class Graph {
       const following: Node | undefined = node.next;
       yield node;
       // A node removed while we stood on it no longer knows its neighbours: go on from what followed it then.
-      node = node.attached ? node.next : firstAttached(following);
+      node = node.attached ? node.next : attachedFrom(following, 'next');
     }
   }
 
@@ -210,7 +225,7 @@ export class Graph {
     while (node !== undefined) {
       const preceding: Node | undefined = node.previous;
       yield node;
-      node = node.attached ? node.previous : preceding;
+      node = node.attached ? node.previous : attachedFrom(preceding, 'previous');
     }
   }
 
@@ -221,75 +236,11 @@ export class Graph {
   }
 }
 
-const firstAttached = (node: Node | undefined): Node | undefined => {
+/** The node itself, or the nearest one in that direction, going by the links that removed nodes keep. */
+const attachedFrom = (node: Node | undefined, direction: 'next' | 'previous'): Node | undefined => {
   let candidate = node;
-  while (candidate !== undefined && !candidate.attached) candidate = candidate.next;
+  while (candidate !== undefined && !candidate.attached) candidate = candidate[direction];
   return candidate;
 };
 
-/** A local function: a body whose inputs and outputs are bound by a node of that domain and name. */
-export class LocalFunction {
-  readonly domain: string;
-  readonly name: string;
-  readonly overload: string;
-  readonly body: Graph;
-  /** Names of attributes without a default, then those with one. */
-  readonly attributes: readonly string[];
-  readonly attributeDefaults: ReadonlyMap<string, Attribute>;
-  readonly opsets: Map<string, number>;
-  readonly extras?: unknown;
-
-  constructor(options: {
-    domain: string;
-    name: string;
-    overload?: string;
-    body: Graph;
-    attributes?: readonly string[];
-    attributeDefaults?: ReadonlyMap<string, Attribute>;
-    opsets?: Map<string, number>;
-    extras?: unknown;
-  }) {
-    this.domain = options.domain === 'ai.onnx' ? '' : options.domain;
-    this.name = options.name;
-    this.overload = options.overload ?? '';
-    this.body = options.body;
-    this.attributes = options.attributes ?? [];
-    this.attributeDefaults = options.attributeDefaults ?? new Map();
-    this.opsets = options.opsets ?? new Map();
-    this.extras = options.extras;
-  }
-}
-
-/** A whole model. */
-export class Model {
-  irVersion: number;
-  /** Version by domain; '' is ai.onnx. */
-  readonly opsets: Map<string, number>;
-  readonly graph: Graph;
-  readonly functions: LocalFunction[] = [];
-  /** `metadata_props`. */
-  readonly metadata: Map<string, string> = new Map();
-  producerName = '';
-  producerVersion = '';
-  /** The file the model was read from, for messages. */
-  file: string | undefined = undefined;
-  /** Protobuf fields that the IR does not model (training info, doc string, unknown fields …); kept by the codec. */
-  extras?: unknown;
-
-  constructor(graph: Graph, options: { irVersion?: number; opsets?: Map<string, number> } = {}) {
-    this.graph = graph;
-    this.irVersion = options.irVersion ?? 10;
-    this.opsets = options.opsets ?? new Map([['', 21]]);
-  }
-
-  /** Opset version of ai.onnx. */
-  get opset(): number {
-    return this.opsets.get('') ?? 1;
-  }
-
-  /** Every graph of the model: main graph, function bodies, and all that is nested in them. */
-  *graphs(): IterableIterator<Graph> {
-    yield* this.graph.withSubgraphs();
-    for (const each of this.functions) yield* each.body.withSubgraphs();
-  }
-}
+export { LocalFunction, Model } from './model.js';

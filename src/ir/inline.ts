@@ -1,16 +1,16 @@
 /** Puts the nodes of one graph into another: a function's body in the place of a call, a branch in the place of an If. */
-import type { Attribute, SparseTensor } from './attribute.js';
+import type { Attribute } from './attribute.js';
 import {
   addGraphOutput,
   addInitializer,
   addInput,
+  addSparseInitializer,
   createNode,
-  freshName,
   type NodePosition,
   setAttribute,
   setConstant,
 } from './edit.js';
-import { Graph, type Node, Value } from './graph.js';
+import { Graph, type Node, type Value } from './graph.js';
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 const open = <T>(object: T): Mutable<T> => object as Mutable<T>;
@@ -58,10 +58,7 @@ function copyConstants(body: Graph, target: Graph, bindings: Bindings): void {
     if (!bindings.has(value)) bindings.set(value, addInitializer(target, value.constant!, value.name));
   }
   for (const [value, sparse] of body.sparse) {
-    const made = new Value(target, freshName(target, value.name));
-    open(made).type = value.type;
-    (target.sparse as Map<Value, SparseTensor>).set(made, sparse);
-    bindings.set(value, made);
+    bindings.set(value, addSparseInitializer(target, sparse, value.name));
   }
 }
 
