@@ -5,6 +5,8 @@ import {
   type Model,
   type Node,
   type PassContext,
+  type Type,
+  valuesOf,
 } from '../src/index.js';
 import { lower, refuseLowering } from './upgrade-opset/lowering.js';
 import { OPERATORS } from './upgrade-opset/operators.js';
@@ -13,6 +15,8 @@ import type { Scope, Step } from './upgrade-opset/step.js';
 const TARGET = 21;
 /** The IR version that came with opset 21. */
 const TARGET_IR = 10;
+/** The newest IR version that ONNX Runtime 1.30 loads. */
+const NEWEST_IR = 13;
 
 /** A body of nodes under one import of ai.onnx: the main graph with its subgraphs, or a local function. */
 interface Unit extends Scope {
@@ -64,7 +68,8 @@ export const upgradeOpset = definePass({
       if (from !== undefined && from !== TARGET) context.changed(`ai.onnx ${from} → ${TARGET}`);
       if (from !== undefined || opsets === model.opsets) opsets.set('', TARGET);
     }
-    model.irVersion = Math.max(model.irVersion, TARGET_IR);
+    const comesDown = plans.some(({ from }) => from > TARGET);
+    model.irVersion = comesDown ? loadableIr(model) : Math.max(model.irVersion, TARGET_IR);
     context.facts.set('opset-21', true);
   },
 });
@@ -74,6 +79,23 @@ function decline(model: Model, refusals: readonly string[], context: PassContext
   const message = `the model stays at ai.onnx ${model.opset}: ${refusals[0]}${more}`;
   context.ledger.note('warning', 'upgrade-opset', message, 'upgrade-opset');
   context.facts.set('opset-21', false);
+}
+
+/**
+ * IR 11 to 13 brought element types, which operators of 21 do not take, and fields for several devices; 14 only lets
+ * opaque types into every model. One that has none means the same as 13.
+ */
+function loadableIr(model: Model): number {
+  if (model.irVersion !== NEWEST_IR + 1) return Math.max(model.irVersion, TARGET_IR);
+  for (const graph of model.graphs()) {
+    for (const value of valuesOf(graph)) if (isOpaque(value.type)) return model.irVersion;
+  }
+  return NEWEST_IR;
+}
+
+function isOpaque(type: Type | undefined): boolean {
+  if (type?.kind === 'sequence' || type?.kind === 'optional') return isOpaque(type.element);
+  return type?.kind === 'opaque' || (type?.kind === 'map' && isOpaque(type.value));
 }
 
 function* units(model: Model): IterableIterator<Unit> {

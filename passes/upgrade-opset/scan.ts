@@ -25,12 +25,7 @@ export const scanOfBatch: Adapter = {
     const sequences = node.int('num_scan_inputs', 1);
     const body = node.attributes.get('body')!;
     const directions = node.attributes.get('directions');
-    // The steps' Scan lives in a body of its own; that takes the node's name for messages.
     const outer = new Graph(`${body.kind === 'graph' ? body.value.name : 'body'}_sample`);
-    setAttribute(node, 'body', { kind: 'graph', value: outer });
-    setAttribute(node, 'directions', undefined);
-    setAttribute(node, 'num_scan_inputs', operands.length);
-    setInputs(node, operands);
     const inner = createNode(
       { endOf: outer },
       {
@@ -49,6 +44,11 @@ export const scanOfBatch: Adapter = {
       },
     );
     for (const output of inner.outputs) addGraphOutput(outer, output);
+    // The steps' body hangs on its new node by now, so it outlives the attribute that held it.
+    setAttribute(node, 'body', { kind: 'graph', value: outer });
+    setAttribute(node, 'directions', undefined);
+    setAttribute(node, 'num_scan_inputs', operands.length);
+    setInputs(node, operands);
   },
 };
 

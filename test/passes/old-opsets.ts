@@ -385,3 +385,98 @@ export const OLD_GRAPHS: readonly OldGraph[] = [
     `g (float[2] x) => (float[] y) { o = Optional(x) h = OptionalHasElement(o) f = Cast<to=1>(h) e = OptionalGetElement(o) y = Add(e, f) }`,
   ],
 ];
+
+/** Graphs from before opset 7, each with what it says in the words of 21. */
+export const BEFORE_SEVEN: readonly (readonly [name: string, opset: number, graph: string, today: string])[] =
+  [
+    [
+      'addition along an axis',
+      6,
+      'g (float[2,3,4] x, float[3] b) => (float[2,3,4] y) { y = Add<axis=1, broadcast=1>(x, b) }',
+      'g (float[2,3,4] x, float[3] b) => (float[2,3,4] y) <int64[1] a = {1}> { c = Unsqueeze(b, a) y = Add(x, c) }',
+    ],
+    [
+      'multiplication along the last axes',
+      4,
+      'g (float[2,3,4] x, float[3,4] b) => (float[2,3,4] y) { y = Mul<broadcast=1, consumed_inputs=[0,0]>(x, b) }',
+      'g (float[2,3,4] x, float[3,4] b) => (float[2,3,4] y) { y = Mul(x, b) }',
+    ],
+    [
+      'comparison along a negative axis',
+      1,
+      'g (float[2,3,4] x, float[3] b) => (bool[2,3,4] y) { y = Greater<axis=-2, broadcast=1>(x, b) }',
+      'g (float[2,3,4] x, float[3] b) => (bool[2,3,4] y) <int64[1] a = {1}> { c = Unsqueeze(b, a) y = Greater(x, c) }',
+    ],
+    [
+      'slopes of channels',
+      6,
+      'g (float[2,3,4] x) => (float[2,3,4] y) <float[3] s = {0.1, 0.2, 0.3}> { y = PRelu(x, s) }',
+      'g (float[2,3,4] x) => (float[2,3,4] y) <float[3,1] s = {0.1, 0.2, 0.3}> { y = PRelu(x, s) }',
+    ],
+    [
+      'inference that says so',
+      6,
+      'g (float[2,2] x) => (float[2,2] y) <float[2] s = {1, 2}> { b = BatchNormalization<is_test=1>(x, s, s, s, s) y = Dropout<is_test=1>(b) }',
+      'g (float[2,2] x) => (float[2,2] y) <float[2] s = {1, 2}> { y = BatchNormalization(x, s, s, s, s) }',
+    ],
+    [
+      'gemm',
+      6,
+      'g (float[2,3] x, float[3,4] w, float[4] c) => (float[2,4] y) { y = Gemm<broadcast=1>(x, w, c) }',
+      'g (float[2,3] x, float[3,4] w, float[4] c) => (float[2,4] y) { y = Gemm(x, w, c) }',
+    ],
+    [
+      'casts by name',
+      5,
+      'g (float[4] x) => (double[4] y) { y = Cast<to="DOUBLE">(x) }',
+      'g (float[4] x) => (double[4] y) { y = Cast<to=11>(x) }',
+    ],
+    [
+      'reshape by an attribute',
+      4,
+      'g (float[2,6] x) => (float[3,4] y) { y = Reshape<shape=[3,4], consumed_inputs=[0,0]>(x) }',
+      'g (float[2,6] x) => (float[3,4] y) <int64[2] s = {3, 4}> { y = Reshape(x, s) }',
+    ],
+    [
+      'tiles along an axis',
+      5,
+      'g (float[2,3] x) => (float[2,6] y) <float n = {2}, float a = {1}> { y = Tile(x, n, a) }',
+      'g (float[2,3] x) => (float[2,6] y) <int64[2] r = {1, 2}> { y = Tile(x, r) }',
+    ],
+    [
+      'concatenation without an axis, and paddings',
+      1,
+      'g (float[2,3] x) => (float[2,7] y) <float[2,6] c> { c = Concat(x, x) y = Pad<paddings=[0,0,0,1], value=2.0>(c) }',
+      'g (float[2,3] x) => (float[2,7] y) <int64[4] p = {0, 0, 0, 1}, float v = {2}> { c = Concat<axis=1>(x, x) y = Pad(c, p, v) }',
+    ],
+    [
+      'pools of a power in floats',
+      1,
+      'g (float[1,1,4,4] x) => (float[1,1,2,2] y) { y = LpPool<kernel_shape=[2,2], strides=[2,2], p=3.0>(x) }',
+      'g (float[1,1,4,4] x) => (float[1,1,2,2] y) { y = LpPool<kernel_shape=[2,2], strides=[2,2], p=3>(x) }',
+    ],
+    [
+      'selu with fewer digits',
+      1,
+      'g (float[4] x) => (float[4] y) { y = Selu(x) }',
+      'g (float[4] x) => (float[4] y) { y = Selu<alpha=1.6732>(x) }',
+    ],
+    [
+      'upsampling by height and width',
+      1,
+      'g (float[1,1,2,3] x) => (float[1,1,4,9] y) { y = Upsample<mode="bilinear", height_scale=2.0, width_scale=3.0>(x) }',
+      'g (float[1,1,2,3] x) => (float[1,1,4,9] y) <float[4] s = {1, 1, 2, 3}> { y = Resize<mode="linear", coordinate_transformation_mode="asymmetric">(x, , s) }',
+    ],
+    [
+      'split along the first axis',
+      2,
+      'g (float[4,2] x) => (float[1,2] a, float[3,2] b) { a, b = Split<split=[1,3]>(x) }',
+      'g (float[4,2] x) => (float[1,2] a, float[3,2] b) <int64[2] s = {1, 3}> { a, b = Split(x, s) }',
+    ],
+    [
+      'recurrence that asks for its sequence',
+      6,
+      'g (float[3,2,4] x) => (float[3,1,2,2] y) <float[1,2,4] w = ["fill": "normal:5"], float[1,2,2] r = ["fill": "normal:6"]> { y = RNN<hidden_size=2, output_sequence=1>(x, w, r) }',
+      'g (float[3,2,4] x) => (float[3,1,2,2] y) <float[1,2,4] w = ["fill": "normal:5"], float[1,2,2] r = ["fill": "normal:6"]> { y = RNN<hidden_size=2>(x, w, r) }',
+    ],
+  ];
