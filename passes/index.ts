@@ -12,6 +12,7 @@ import { mergeCasts } from './merge-casts.js';
 import { mergeReshapes } from './merge-reshapes.js';
 import { mergeTransposes } from './merge-transposes.js';
 import { nameNodes } from './name-nodes.js';
+import { shapeTargets } from './shape-targets.js';
 import { sortNodes } from './sort-nodes.js';
 import { staticShapes } from './static-shapes.js';
 import { upgradeOpset } from './upgrade-opset.js';
@@ -26,6 +27,7 @@ const cleanUp = repeatPasses(
   [
     constantsToInitializers,
     staticShapes,
+    shapeTargets,
     foldConstants,
     dropNoOps,
     mergeCasts,
