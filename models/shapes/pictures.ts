@@ -42,13 +42,12 @@ export const KINDS: readonly { readonly name: string; readonly has: (x: number, 
 
 type Color = readonly [number, number, number];
 
-const color = (random: SeededRandom): Color => [
-  random.between(20, 235),
-  random.between(20, 235),
-  random.between(20, 235),
+/** A colour with every channel between two levels. */
+const color = (random: SeededRandom, low: number, high: number): Color => [
+  random.between(low, high),
+  random.between(low, high),
+  random.between(low, high),
 ];
-
-const distance = (a: Color, b: Color): number => Math.hypot(a[0] - b[0], a[1] - b[1], a[2] - b[2]);
 
 /** Paints where `covers` holds, by the share of four points of each pixel. */
 function paint(canvas: Float32Array, ink: Color, covers: (x: number, y: number) => boolean): void {
@@ -72,7 +71,7 @@ function scratch(canvas: Float32Array, random: SeededRandom): void {
   const [dx, dy] = [Math.cos(angle), Math.sin(angle)];
   const length = random.between(4, 12);
   const width = random.between(0.4, 0.9);
-  paint(canvas, color(random), (x, y) => {
+  paint(canvas, color(random, 20, 240), (x, y) => {
     const along = (x - x0) * dx + (y - y0) * dy;
     const across = (y - y0) * dx - (x - x0) * dy;
     return Math.abs(along) < length && Math.abs(across) < width;
@@ -82,7 +81,7 @@ function scratch(canvas: Float32Array, random: SeededRandom): void {
 /** Draws one picture of a kind as NHWC bytes. */
 export function drawPicture(kind: number, random: SeededRandom): Uint8Array {
   const canvas = new Float32Array(SIZE * SIZE * 3);
-  const ground = color(random);
+  const ground = color(random, 15, 115);
   const slope = [0, 1, 2].map(() => [random.between(-1.2, 1.2), random.between(-1.2, 1.2)] as const);
   for (let y = 0; y < SIZE; y++) {
     for (let x = 0; x < SIZE; x++) {
@@ -93,8 +92,7 @@ export function drawPicture(kind: number, random: SeededRandom): Uint8Array {
     }
   }
   for (let i = random.integer(4); i > 0; i--) scratch(canvas, random);
-  let ink = color(random);
-  while (distance(ink, ground) < 110) ink = color(random);
+  const ink = color(random, 125, 245);
   const radius = random.between(8, 13.5);
   const reach = SIZE / 2 - radius + 1;
   const [cx, cy] = [SIZE / 2 + random.between(-reach, reach), SIZE / 2 + random.between(-reach, reach)];
@@ -107,7 +105,7 @@ export function drawPicture(kind: number, random: SeededRandom): Uint8Array {
     return has(dx * cos + dy * sin, dy * cos - dx * sin);
   });
   for (let i = random.integer(3); i > 0; i--) scratch(canvas, random);
-  const noise = random.between(2, 14);
+  const noise = random.between(4, 28);
   return Uint8Array.from(canvas, (value) =>
     Math.max(0, Math.min(255, Math.round(value + noise * random.normal()))),
   );
@@ -117,12 +115,12 @@ export function drawPicture(kind: number, random: SeededRandom): Uint8Array {
 export function drawPictures(
   count: number,
   random: SeededRandom,
-): { pixels: Uint8Array; labels: Int32Array } {
-  const pixels = new Uint8Array(count * SIZE * SIZE * 3);
+): { samples: Uint8Array; labels: Int32Array } {
+  const samples = new Uint8Array(count * SIZE * SIZE * 3);
   const labels = new Int32Array(count);
   for (let i = 0; i < count; i++) {
     labels[i] = random.integer(KINDS.length);
-    pixels.set(drawPicture(labels[i]!, random), i * SIZE * SIZE * 3);
+    samples.set(drawPicture(labels[i]!, random), i * SIZE * SIZE * 3);
   }
-  return { pixels, labels };
+  return { samples, labels };
 }

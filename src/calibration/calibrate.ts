@@ -52,6 +52,8 @@ export async function calibrate(
             const min = scalar(scalars, `quantc_min_${i}`);
             const max = scalar(scalars, `quantc_max_${i}`);
             // Reductions to extremes may pass over NaN; a sum of magnitudes never does.
+            const empty = min === Number.POSITIVE_INFINITY && max === Number.NEGATIVE_INFINITY;
+            if (empty) return;
             const spoilt = Number.isNaN(scalar(scalars, `quantc_sum_${i}`));
             if (spoilt || !Number.isFinite(min) || !Number.isFinite(max)) throw notFinite(value.name);
             seen[i] = { min: Math.min(seen[i]!.min, min) + 0, max: Math.max(seen[i]!.max, max) + 0 };
@@ -60,8 +62,8 @@ export async function calibrate(
         }
       });
     } catch (error) {
-      // ONNX Runtime refuses to reduce a tensor without elements, which some detectors compute: such values are watched
-      // from outside, where the run fails again if the model itself is to blame.
+      // In older opsets ONNX Runtime refuses to reduce a tensor without elements, which some detectors compute: such
+      // values are watched from outside, where the run fails again if the model itself is to blame.
       if (!(error instanceof QuantcError && error.code === 'E_RUNTIME_RUN')) throw error;
       const watched = await watch(model, group, feeds, options, (name) => new ExtremesObserver(name));
       group.forEach((_, i) => {
@@ -228,10 +230,16 @@ function groupsOf(values: readonly Value[], ceiling: number): Value[][] {
   return groups;
 }
 
-async function* untilAborted(data: DataSet, signal: AbortSignal | undefined): Feeds {
-  for await (const feed of data) {
-    if (signal?.aborted)
-      throw new QuantcError('E_CALIBRATION_ABORTED', 'calibration was stopped', { kind: 'usage' });
-    yield feed;
-  }
+/** The feeds, as often as they are iterated, with a look at the signal before each. */
+function untilAborted(data: DataSet, signal: AbortSignal | undefined): Feeds {
+  return {
+    async *[Symbol.asyncIterator]() {
+      for await (const feed of data) {
+        if (signal?.aborted) {
+          throw new QuantcError('E_CALIBRATION_ABORTED', 'calibration was stopped', { kind: 'usage' });
+        }
+        yield feed;
+      }
+    },
+  };
 }
