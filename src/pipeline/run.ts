@@ -1,5 +1,4 @@
 import { QuantcError } from '../errors/error.js';
-import { valuesOf } from '../ir/edit.js';
 import type { Model, Node, Value } from '../ir/graph.js';
 import { verify } from '../ir/verify.js';
 import { Ledger } from './ledger.js';
@@ -43,7 +42,6 @@ export async function runPipeline(
   const ledger = options.ledger ?? new Ledger();
   const facts = options.facts ?? new Map<string, unknown>();
   const given = new Set<Fact>();
-  const untypable = new WeakSet<Value>();
   const passedBy = new Set<Pass>();
   let index = 0;
   const runOne = async (pass: Pass): Promise<boolean> => {
@@ -62,7 +60,7 @@ export async function runPipeline(
       changedInside = true;
     }
     for (const need of pass.needs ?? []) {
-      if (need === 'typed') await restoreTypes(model, options.engine, untypable);
+      if (need === 'typed') await options.engine.inferTypes(model);
       else if (!given.has(need) && !facts.has(need)) {
         throw new QuantcError(
           'E_PIPELINE_FACT',
@@ -116,21 +114,6 @@ export async function runPipeline(
   };
   for (const pass of passes) await runOne(pass);
   return ledger;
-}
-
-/** Asks ONNX Runtime for types only when some value has none, and about each value only once. */
-async function restoreTypes(model: Model, engine: Engine, untypable: WeakSet<Value>): Promise<void> {
-  if (untyped(model).every((value) => untypable.has(value))) return;
-  await engine.inferTypes(model);
-  for (const value of untyped(model)) untypable.add(value);
-}
-
-function untyped(model: Model): Value[] {
-  const values: Value[] = [];
-  for (const graph of model.graphs()) {
-    for (const value of valuesOf(graph)) if (value.type === undefined) values.push(value);
-  }
-  return values;
 }
 
 function describe(text: string, at: Node | Value | undefined): string {
