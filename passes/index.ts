@@ -1,5 +1,4 @@
 import { type Pass, repeatPasses } from '../src/index.js';
-import { closeInitializers } from './close-initializers.js';
 import { commonSubexpressions } from './common-subexpressions.js';
 import { constantsToInitializers } from './constants-to-initializers.js';
 import { deadCode } from './dead-code.js';
@@ -8,7 +7,21 @@ import { dropNoOps } from './drop-no-ops.js';
 import { foldAffine } from './fold-affine.js';
 import { foldBatchNormalization } from './fold-batch-normalization.js';
 import { foldConstants } from './fold-constants.js';
+import { fuseGelu } from './fuse-gelu.js';
+import { fuseHardSigmoid } from './fuse-hard-sigmoid.js';
+import { fuseHardSwish } from './fuse-hard-swish.js';
+import { fuseLayerNormalization } from './fuse-layer-normalization.js';
+import { fusePad } from './fuse-pad.js';
+import { fuseRmsNormalization } from './fuse-rms-normalization.js';
+import { fuseSilu } from './fuse-silu.js';
+import { fuseSoftmax } from './fuse-softmax.js';
+import { fuseSoftplusMish } from './fuse-softplus-mish.js';
+import { gemmToMatmulAdd } from './gemm-to-matmul-add.js';
+import { initializerInputs } from './initializer-inputs.js';
+import { inlineFunctions } from './inline-functions.js';
+import { matmulAddToGemm } from './matmul-add-to-gemm.js';
 import { mergeCasts } from './merge-casts.js';
+import { mergeConstantArithmetic } from './merge-constant-arithmetic.js';
 import { mergeReshapes } from './merge-reshapes.js';
 import { mergeTransposes } from './merge-transposes.js';
 import { nameNodes } from './name-nodes.js';
@@ -44,19 +57,44 @@ const cleanUp = repeatPasses(
 const fusion = repeatPasses(
   'fusion',
   'arithmetic → the weights beside it, decompositions → the operators they came from; repeated until nothing changes',
-  [foldBatchNormalization, foldAffine],
+  [
+    mergeConstantArithmetic,
+    foldBatchNormalization,
+    foldAffine,
+    fusePad,
+    matmulAddToGemm,
+    fuseLayerNormalization,
+    fuseGelu,
+    fuseHardSigmoid,
+    fuseSoftmax,
+  ],
   ROUNDS,
 );
 
 /** The built-in passes that change no result, in the order in which they run. */
 export const canonicalization: readonly Pass[] = [
-  closeInitializers,
+  initializerInputs,
   sortNodes,
+  // Functions of the model's own opset first, so that their nodes have types; the others once their opset is raised.
+  inlineFunctions,
   constantsToInitializers,
   upgradeOpset,
+  inlineFunctions,
   cleanUp,
   fusion,
   cleanUp,
   sortNodes,
   nameNodes,
 ];
+
+/**
+ * Rewrites for targets whose executor has the kernels: they change no result either, but their operators are of ONNX
+ * Runtime alone, or slower on its CPU than what they replace. A target takes those that it wants, in this order.
+ */
+export const targetFusions = {
+  fuseRmsNormalization,
+  fuseSilu,
+  fuseSoftplusMish,
+  fuseHardSwish,
+  gemmToMatmulAdd,
+} as const satisfies Readonly<Record<string, Pass>>;
