@@ -83,13 +83,7 @@ export async function writeModel(
         await close(file);
       }
     }
-    // The data file first: a model never stands there without its data.
-    for (const part of parts) {
-      await rename(part.temporary, part.path);
-      leftovers.delete(part.temporary);
-      if (part !== parts.at(-1)) leftovers.add(part.path);
-    }
-    leftovers.clear();
+    await publish(parts, leftovers);
   } catch (cause) {
     if (cause instanceof QuantcError) throw cause;
     if (!(cause instanceof Error && 'syscall' in cause)) throw cause;
@@ -103,6 +97,40 @@ export async function writeModel(
   }
   return { files: parts.map(({ path: written, bytes }) => ({ path: written, bytes })).reverse() };
 }
+
+/**
+ * Renames all files to their own names, the data file first: a model never stands there without its data. Should the
+ * last rename fail, what stood under the earlier names is put back.
+ */
+async function publish(parts: readonly Part[], leftovers: Set<string>): Promise<void> {
+  const moved: { readonly path: string; readonly aside: string }[] = [];
+  try {
+    for (const part of parts) {
+      const aside = `${part.temporary}.old`;
+      if (part !== parts.at(-1) && (await exists(part.path))) {
+        await rename(part.path, aside);
+        moved.push({ path: part.path, aside });
+      }
+      await rename(part.temporary, part.path);
+      leftovers.delete(part.temporary);
+      leftovers.add(part.path);
+    }
+  } catch (error) {
+    for (const { path, aside } of moved) {
+      leftovers.delete(path);
+      await rename(aside, path);
+    }
+    throw error;
+  }
+  leftovers.clear();
+  for (const { aside } of moved) leftovers.add(aside);
+}
+
+const exists = (path: string): Promise<boolean> =>
+  stat(path).then(
+    () => true,
+    () => false,
+  );
 
 /** Closing tells of late failures on some file systems, so it is awaited, not forgotten. */
 const close = (file: FileHandle): Promise<void> => file.close();
