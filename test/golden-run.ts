@@ -15,7 +15,7 @@ const runtime: Promise<Runtime | undefined> = (async () => {
       import('../src/runtime/session.js'),
       import('../src/runtime/types.js'),
       import('../src/runtime/fold.js'),
-      import('onnxruntime-node'),
+      import('../src/runtime/load.js').then(({ loadRuntime }) => loadRuntime()),
     ]);
     return Object.assign({}, parts[0], parts[1], parts[2]);
   } catch (error) {
