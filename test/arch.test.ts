@@ -74,7 +74,7 @@ const LENGTHS: readonly (readonly [where: RegExp, lines: number])[] = [
 
 /** Names that say nothing of what is inside. */
 const EMPTY_NAMES =
-  /(?:^|[-./])(?:utils?|helpers?|managers?|misc|common|commons|stuff|shared-code)(?:[-./]|$)/;
+  /(?:^|[-/])(?:utils?|helpers?|managers?)(?=[./]|$)|(?:^|\/)(?:misc|commons?|stuff)(?=[./]|$)/;
 
 /** Words of the places where the project was written, which mean nothing to its readers. Spelled so as not to be found. */
 const FOREIGN_WORDS: readonly RegExp[] = [
