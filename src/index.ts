@@ -43,7 +43,7 @@ export {
   type WeightOptions,
 } from './quant/weight.js';
 export { type Bindings, type Bound, constant, node, scalar, value } from './rewrite/binding.js';
-export type { PatternBuilder, Slots } from './rewrite/pattern.js';
+export type { Pattern, PatternBuilder, PatternInput, Slot, Slots } from './rewrite/pattern.js';
 export { PlannedValue, type ReplacementBuilder, type ReplacementInput } from './rewrite/replacement.js';
 export {
   no,
