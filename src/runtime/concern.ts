@@ -11,16 +11,17 @@ const asked = new WeakMap<Node, string>();
 
 /**
  * The nodes of a graph to infer, in order: those that make a value without a type or full shape, unless they were asked
- * about before and nothing that they read has changed since; those behind them that lack a shape; and those before
- * them that compute shapes. A node whose subgraph holds such a node counts as one.
+ * about before and nothing that they read has changed since; and those before them that compute shapes. A node whose
+ * subgraph holds such a node counts as one.
+ * @param onward take along the nodes behind them that lack a shape, which may follow from theirs.
  */
-export function concerned(graph: Graph, opsets: Opsets): Node[] {
+export function concerned(graph: Graph, opsets: Opsets, onward: boolean): Node[] {
   const needed = new Set<Node>();
   const pending: Node[] = [];
+  const follows = (node: Node) =>
+    onward && lacking(node) && node.inputs.some((input) => input?.producer && needed.has(input.producer));
   for (const node of graph.nodes()) {
-    const touched =
-      lacking(node) && node.inputs.some((input) => input?.producer && needed.has(input.producer));
-    if (!touched && !worthAsking(node, opsets)) continue;
+    if (!worthAsking(node, opsets) && !follows(node)) continue;
     needed.add(node);
     pending.push(node);
   }

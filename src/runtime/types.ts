@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { dtypeOfCode } from '../ir/dtype.js';
 import { setType, valuesOf } from '../ir/edit.js';
-import type { Graph, Model, Value } from '../ir/graph.js';
+import type { Graph, Model, Node, Value } from '../ir/graph.js';
 import type { Tensor } from '../ir/tensor.js';
 import type { Dim, TensorType, Type } from '../ir/type.js';
 import { encodeTypeQuery, statedTypes } from '../onnx/type-query.js';
@@ -56,15 +56,28 @@ function untypedValues(graphs: Iterable<Graph>): Value[] {
 }
 
 async function inferGraph(graph: Graph, origin: Origin, refusals: Refusal[]): Promise<void> {
-  const nodes = concerned(graph, origin.opsets);
-  if (nodes.length === 0) return;
+  // First what has changed, which mostly tells nothing new; then, if it did, all that may follow from it.
+  for (const onward of [false, true]) {
+    const nodes = concerned(graph, origin.opsets, onward);
+    if (nodes.length === 0) return;
+    await inferNodes(graph, nodes, origin, refusals);
+  }
+}
+
+async function inferNodes(
+  graph: Graph,
+  nodes: readonly Node[],
+  origin: Origin,
+  refusals: Refusal[],
+): Promise<void> {
   const result = await attempt(origin, { nodes, outputs: [], keeps: decidesShapes, probe: true }, ask);
   if (result.answer) result.answer();
   refusals.push(...result.refusals);
   // What lies inside a node that was left out can still be typed from what it captures.
   for (const node of nodes) {
     for (const inner of node.subgraphs)
-      if (untypedValues(inner.withSubgraphs()).length > 0) await inferGraph(inner, origin, refusals);
+      if (inner !== graph && untypedValues(inner.withSubgraphs()).length > 0)
+        await inferGraph(inner, origin, refusals);
   }
   remember(nodes, origin.opsets);
 }
