@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
@@ -11,6 +11,8 @@ import { QuantcError } from '../../src/errors/error.js';
 import type { DType } from '../../src/ir/dtype.js';
 import { Tensor } from '../../src/ir/tensor.js';
 import { type Dim, tensorType } from '../../src/ir/type.js';
+import { readModel } from '../../src/onnx/read.js';
+import { sharedPath } from '../shared.js';
 
 const input = (name: string, shape: readonly Dim[], dtype: DType = 'float'): InputSignature => ({
   name,
@@ -272,6 +274,29 @@ describe('data for models', () => {
     expect(openData(folder, 'calib', x).digest()).not.to.equal(digest);
     save('x.npy', floats([3, 2], 1));
     expect(openData(path, 'calib', x).digest()).not.to.equal(digest);
+  });
+
+  it('opens the data of every shared model, calibration and evaluation', async function () {
+    const models = sharedPath('models');
+    if (models === undefined) return this.skip();
+    let opened = 0;
+    for (const name of readdirSync(models)) {
+      const from = join(models, name);
+      if (!existsSync(join(from, 'data.json'))) continue;
+      const { graph } = readModel(join(from, 'model.onnx'));
+      for (const split of ['calib', 'eval'] as const) {
+        const data = openData(from, split, graph.inputs).first(2);
+        const [batch] = await batchesOf(data);
+        expect(Object.keys(batch!.feeds).sort(), name).to.deep.equal(
+          graph.inputs
+            .filter((each) => each.constant === undefined)
+            .map((each) => each.name)
+            .sort(),
+        );
+        opened += 1;
+      }
+    }
+    expect(opened).to.be.at.least(28);
   });
 
   it('draws feeds where there is no data, the same each time, and says so', async () => {
