@@ -155,7 +155,8 @@ class Builder {
       }
       case 12: {
         const target = [...shape.slice(0, axis), 1, ...shape.slice(axis)];
-        return target.length > 5 ? undefined : void this.add('Unsqueeze', [value, this.ints(axis)], target);
+        if (target.length <= 5) this.add('Unsqueeze', [value, this.ints(axis)], target);
+        return;
       }
       case 13: {
         if (shape[axis] !== 1) return;
@@ -200,7 +201,7 @@ class Builder {
         return void this.add('Reshape', [flat.value, shapeOf], shape);
       }
       default:
-        return this.branch(x);
+        this.branch(x);
     }
   }
 

@@ -35,6 +35,7 @@ const graphs = Number(process.env['QUANTC_RANDOM_GRAPHS'] ?? 60);
 describe('canonicalization of random graphs', () => {
   it(`keeps the outputs of ${graphs} graphs, and never adds a Transpose`, async function () {
     this.timeout(0);
+    let refused = 0;
     for (let seed = 1; seed <= graphs; seed++) {
       const original = randomModel(seed * 7919, 4 + (seed % 24));
       expect(verify(original), `seed ${seed}`).to.deep.equal([]);
@@ -53,7 +54,12 @@ describe('canonicalization of random graphs', () => {
           ];
         }),
       );
-      const expected = await run(original, feeds);
+      // ONNX Runtime loses casts that only a nested branch reads; such a graph has nothing to be compared with.
+      const expected = await run(original, feeds).catch(() => undefined);
+      if (expected === undefined) {
+        refused += 1;
+        continue;
+      }
       let transposes = transposesIn(model);
       await runPipeline(model, canonicalization, {
         engine,
@@ -81,5 +87,6 @@ describe('canonicalization of random graphs', () => {
         );
       }
     }
+    expect(refused, 'graphs that ONNX Runtime refuses').to.be.below(Math.max(4, graphs / 10));
   });
 });
