@@ -20,6 +20,7 @@ import { gemmToMatmulAdd } from './gemm-to-matmul-add.js';
 import { initializerInputs } from './initializer-inputs.js';
 import { inlineFunctions } from './inline-functions.js';
 import { matmulAddToGemm } from './matmul-add-to-gemm.js';
+import { inlineBranches } from './inline-branches.js';
 import { mergeCasts } from './merge-casts.js';
 import { mergeConstantArithmetic } from './merge-constant-arithmetic.js';
 import { mergeReshapes } from './merge-reshapes.js';
@@ -42,6 +43,7 @@ const cleanUp = repeatPasses(
     staticShapes,
     shapeTargets,
     foldConstants,
+    inlineBranches,
     dropNoOps,
     mergeCasts,
     mergeReshapes,
@@ -58,15 +60,16 @@ const fusion = repeatPasses(
   'fusion',
   'arithmetic → the weights beside it, decompositions → the operators they came from; repeated until nothing changes',
   [
+    // Decompositions first: once a factor of theirs is folded into a weight nearby, they are no longer themselves.
+    fuseLayerNormalization,
+    fuseGelu,
+    fuseHardSigmoid,
+    fuseSoftmax,
     mergeConstantArithmetic,
     foldBatchNormalization,
     foldAffine,
     fusePad,
     matmulAddToGemm,
-    fuseLayerNormalization,
-    fuseGelu,
-    fuseHardSigmoid,
-    fuseSoftmax,
   ],
   ROUNDS,
 );

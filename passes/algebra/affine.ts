@@ -17,8 +17,11 @@ export interface ChannelAffine {
   readonly channels: number;
 }
 
-/** Scales beyond these would lose or overflow a weight that was neither before. */
-const LIMITS = { float: 2 ** 60, double: 2 ** 200, float16: 16 } as const;
+/**
+ * Scales beyond these could overflow a weight. Small ones are harmless where numbers reach down to 1e-38: what they
+ * would flush adds nothing to the shift. float16 flushes already below 6e-8.
+ */
+const LIMITS = { float: [0, 2 ** 60], double: [0, 2 ** 200], float16: [2 ** -6, 2 ** 6] } as const;
 
 /** `true` when folding can neither overflow nor flush weights of that dtype, else why not. Reads the constants. */
 export function isFoldable(affine: ChannelAffine, dtype: Tensor['dtype']): true | string {
@@ -26,11 +29,11 @@ export function isFoldable(affine: ChannelAffine, dtype: Tensor['dtype']): true 
   const odd = affine.from.find((tensor) => !isReal(tensor.dtype));
   if (odd !== undefined) return `${odd.name} is ${odd.dtype}`;
   const { scale, shift } = affine.evaluate(affine.from);
-  const limit = LIMITS[dtype];
+  const [least, most] = LIMITS[dtype];
   for (let i = 0; i < affine.channels; i++) {
     const size = Math.abs(scale[i]!);
     if (!(Number.isFinite(size) && Number.isFinite(shift[i]))) return 'a scale or shift is not finite';
-    if (size > limit || (size !== 0 && size < 1 / limit))
+    if (size > most || (size !== 0 && size < least))
       return `a scale of ${size} is too far from 1 for ${dtype}`;
   }
   return true;

@@ -203,3 +203,20 @@ export function slotsIn(
   }
   return found;
 }
+
+/** The fewest nodes that a match can have: the shortest alternatives, and what two branches share counted once. */
+export function leastNodes(patterns: readonly Pattern[]): number {
+  const count = (pattern: Pattern, counted: ReadonlySet<NodePattern>): ReadonlySet<NodePattern> => {
+    if (pattern.kind === 'any') {
+      const all = pattern.alternatives.map((each) => count(each, counted));
+      return all.reduce((least, each) => (each.size < least.size ? each : least));
+    }
+    if (pattern.kind === 'slot') return pattern.inner === undefined ? counted : count(pattern.inner, counted);
+    if (pattern.kind !== 'output' || counted.has(pattern.node)) return counted;
+    return pattern.node.inputs.reduce(
+      (sum, input) => count(input, sum),
+      new Set([...counted, pattern.node]) as ReadonlySet<NodePattern>,
+    );
+  };
+  return patterns.reduce((sum, pattern) => count(pattern, sum), new Set() as ReadonlySet<NodePattern>).size;
+}

@@ -9,6 +9,7 @@ import { apply, place, usedOutside } from './apply.js';
 import type { Bindings, Bound } from './binding.js';
 import { type Match, matchAt, type NearMiss } from './match.js';
 import {
+  leastNodes,
   type Pattern,
   type PatternBuilder,
   type PatternInput,
@@ -66,6 +67,8 @@ export interface Rule {
   readonly name: string;
   readonly opset: number;
   readonly roots: readonly Pattern[];
+  /** So many nodes must have fitted for a miss to be worth telling; else every Mul of a graph would be told of. */
+  readonly nearness: number;
   /** Operators that the first root may end in. */
   readonly anchors: ReadonlySet<string>;
   readonly check: (match: Bound<Bindings>, site: Site) => Verdict;
@@ -101,6 +104,7 @@ export function rewrite<const B extends Bindings>(options: RewriteOptions<B>): R
     name: options.name,
     opset: options.opset ?? 1,
     roots,
+    nearness: Math.max(2, Math.ceil((2 / 3) * leastNodes(roots))),
     anchors: new Set(
       rootNodes(roots[0]!).flatMap(({ domain, opTypes }) => opTypes.map((each) => `${domain}:${each}`)),
     ),
@@ -200,7 +204,8 @@ class Driver {
       return undefined;
     };
     const match = matchAt(rule.roots, root);
-    if (!('roots' in match)) return isNear(match) ? decline(missText(match)) : undefined;
+    if (!('roots' in match))
+      return match.matched.length >= rule.nearness ? decline(missText(match)) : undefined;
     const opset = this.opsets.get('') ?? 1;
     if (opset < rule.opset) return decline(`needs opset ${rule.opset}, the graph is written in ${opset}`);
     const outside = usedOutside(match);
@@ -247,7 +252,5 @@ class Driver {
   }
 }
 
-/** A miss is worth telling when more than the root fitted; else every Mul of a graph would be told of. */
-const isNear = (miss: NearMiss): boolean => miss.matched.length >= 2;
 const missText = (miss: NearMiss): string =>
   `${miss.matched.map((each) => each.opType).join(' ← ')} fits, but ${miss.reason}`;
