@@ -36,7 +36,8 @@ async function engineFor(each: GoldenCase): Promise<Engine> {
 
 /** Runs the passes of a case over a model in place; the verifier must accept it before and after each. */
 export async function transform(model: Model, each: GoldenCase): Promise<PassEvent[]> {
-  expect(verify(model), 'problems before the pass').to.deep.equal([]);
+  const broken = verify(model).filter(({ code }) => code !== each.config.mends);
+  expect(broken, 'problems before the pass').to.deep.equal([]);
   const events: PassEvent[] = [];
   await runPipeline(model, await passesOf(each), {
     engine: await engineFor(each),

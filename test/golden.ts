@@ -15,6 +15,8 @@ export interface CaseConfig {
   readonly passes?: readonly string[];
   /** `false`: the pass must leave the input as it is. */
   readonly fires?: boolean;
+  /** Code of the verifier's problem that the input has, for a pass that mends it. */
+  readonly mends?: string;
   /** Largest difference between outputs, absolute for values up to 1 and relative beyond. Default 1e-5. */
   readonly tolerance?: number;
   /** A floor on the signal-to-noise ratio in dB, in the place of a tolerance, for passes that quantize. */

@@ -10,6 +10,8 @@ import {
   type NodePosition,
   open,
   positionGraph,
+  requirePosition,
+  requireReadable,
   touch,
   unlinkNode,
 } from './link.js';
@@ -33,6 +35,8 @@ export interface NodeSpec {
 /** Makes a node, links it and its fresh output values, and inserts it. Output names are made unique in the model. */
 export function createNode(position: NodePosition, spec: NodeSpec): Node {
   const graph = positionGraph(position);
+  requirePosition(position, graph);
+  requireReadable(spec.inputs);
   const node = new Node(graph, spec.domain ?? '', spec.opType, spec.name ?? '');
   open(node).overload = spec.overload ?? '';
   open(node).extras = spec.extras;
@@ -66,7 +70,7 @@ export function createNode(position: NodePosition, spec: NodeSpec): Node {
 const graphsOf = (attribute: Attribute | undefined): readonly Graph[] =>
   attribute?.kind === 'graph' ? [attribute.value] : attribute?.kind === 'graphs' ? attribute.value : [];
 
-/** Makes the node the owner of an attribute's graphs, wherever they hung before. */
+/** Makes the node the owner of an attribute's graphs, wherever they hung before; the node does not hold them yet. */
 function adopt(node: Node, attribute: Attribute): void {
   const root = rootOf(node.graph);
   for (const inner of graphsOf(attribute)) {
@@ -106,6 +110,7 @@ export function moveNode(node: Node, position: NodePosition): void {
   // Beside itself it would be left hanging.
   if (('before' in position && position.before === node) || ('after' in position && position.after === node))
     return;
+  requirePosition(position, node.graph);
   unlinkNode(node);
   linkNode(node, position);
 }
@@ -115,6 +120,7 @@ export function setInput(node: Node, index: number, value: Value | undefined): v
   const inputs = list(node.inputs);
   const before = inputs[index];
   if (before === value && index < inputs.length) return;
+  requireReadable([value]);
   forgetUse(before, node, index);
   while (inputs.length <= index) inputs.push(undefined);
   inputs[index] = value;
@@ -124,6 +130,7 @@ export function setInput(node: Node, index: number, value: Value | undefined): v
 
 /** Replaces the whole input list. */
 export function setInputs(node: Node, values: readonly (Value | undefined)[]): void {
+  requireReadable(values);
   for (const [index, input] of node.inputs.entries()) forgetUse(input, node, index);
   open(node).inputs = [...values];
   for (const [index, input] of values.entries()) addUse(input, node, index);
@@ -182,8 +189,8 @@ export function setAttribute(node: Node, name: string, value: AttributeInput | u
   disown(node, attributes.get(name), attribute);
   if (attribute === undefined) attributes.delete(name);
   else {
-    attributes.set(name, attribute);
     adopt(node, attribute);
+    attributes.set(name, attribute);
   }
   touch(node.graph);
 }

@@ -3,7 +3,7 @@ import { fault } from '../errors/error.js';
 import type { SparseTensor } from './attribute.js';
 import { createNode, removeNode } from './edit-node.js';
 import { type Graph, type Node, Value } from './graph.js';
-import { addUse, list, type NodePosition, open, touch } from './link.js';
+import { addUse, list, type NodePosition, open, requireReadable, touch } from './link.js';
 import { freshName } from './names.js';
 import type { Tensor } from './tensor.js';
 import { type Type, tensorType } from './type.js';
@@ -17,6 +17,7 @@ import { type Type, tensorType } from './type.js';
  */
 export function replaceAllUses(before: Value, after: Value): void {
   if (before === after) return;
+  requireReadable([after]);
   if (after.type === undefined) open(after).type = before.type;
   // All at once, not use by use: a constant may have 100,000 readers.
   const moved = before.uses;

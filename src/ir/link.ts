@@ -22,16 +22,29 @@ export function positionGraph(position: NodePosition): Graph {
   return 'before' in position ? position.before.graph : position.after.graph;
 }
 
-/** Hangs a node into the list of its graph. */
-export function linkNode(node: Node, position: NodePosition): void {
-  const graph = node.graph;
+/** Refuses a position beside a removed node, or in another graph than the one given. */
+export function requirePosition(position: NodePosition, graph: Graph): void {
   const anchor = 'before' in position ? position.before : 'after' in position ? position.after : undefined;
   if (positionGraph(position) !== graph || anchor?.attached === false) {
     fault('F_EDIT_POSITION', 'a node cannot stand in another graph or beside a removed node', {
-      node: node.label,
+      node: anchor?.label,
       graph: graph.name,
     });
   }
+}
+
+/** Refuses to read omitted outputs, which no name stands for. */
+export function requireReadable(values: readonly (Value | undefined)[]): void {
+  for (const value of values) {
+    if (value?.isOmitted) {
+      fault('F_EDIT_OMITTED', 'an omitted output cannot be read', { node: value.producer?.label });
+    }
+  }
+}
+
+/** Hangs a node into the list of its graph. */
+export function linkNode(node: Node, position: NodePosition): void {
+  const graph = node.graph;
   let previous: Node | undefined;
   let next: Node | undefined;
   if ('endOf' in position) previous = graph.last;
@@ -62,7 +75,6 @@ export function unlinkNode(node: Node): void {
 }
 
 export function addUse(value: Value | undefined, node: Node, index: number): void {
-  if (value?.isOmitted) fault('F_EDIT_OMITTED', 'an omitted output cannot be read', { node: node.label });
   if (value !== undefined) list(value.uses).push({ node, index });
 }
 

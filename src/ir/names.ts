@@ -55,11 +55,9 @@ export function swapNames(one: Value, other: Value): void {
   if (other.graph !== one.graph) touch(other.graph);
 }
 
-/** Makes the names of a graph that has come under `root` unique there. */
+/** Makes the names of a graph that is about to come under `root` unique there. */
 export function adoptNames(graph: Graph, root: Graph): void {
-  const register = registers.get(root);
-  // Nobody has asked for names there yet: they will be collected with those of this graph.
-  if (register === undefined) return;
+  const register = registerOf(root);
   for (const inner of graph.withSubgraphs()) {
     for (const value of valuesOf(inner)) {
       if (register.taken.has(value.name)) open(value).name = freshName(root, value.name);

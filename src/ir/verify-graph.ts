@@ -38,6 +38,7 @@ export class GraphVerifier {
   /** For every input of every node: whether a use of a value has claimed it. */
   readonly #claims = new Map<Node, boolean[]>();
   readonly #values: Value[] = [];
+  readonly #graphs = new Set<Graph>();
 
   constructor(problems: Problem[]) {
     this.#problems = problems;
@@ -80,6 +81,7 @@ export class GraphVerifier {
   }
 
   #graph(graph: Graph, outer: Frame | undefined, surroundings: Surroundings): void {
+    this.#graphs.add(graph);
     const frame: Frame = {
       graph,
       outer,
@@ -195,8 +197,11 @@ export class GraphVerifier {
       const graphs =
         attribute.kind === 'graph' ? [attribute.value] : attribute.kind === 'graphs' ? attribute.value : [];
       for (const inner of graphs) {
-        if (inner.owner !== node) {
-          report('E_VERIFY_LINK', `graph ${inner.name}, attribute ${name}, has another owner`);
+        if (inner.owner !== node || this.#graphs.has(inner)) {
+          report(
+            'E_VERIFY_LINK',
+            `graph ${inner.name}, attribute ${name}, has another owner or another place`,
+          );
         } else this.#graph(inner, frame, surroundings);
       }
     }

@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import {
+  type Attribute,
   type Graph,
   type Model,
   Node,
@@ -121,7 +122,11 @@ describe('verify', () => {
       expect(codes(model)).to.include('E_VERIFY_LINK');
     });
 
-    it('finds subgraphs of another owner, and initializers without bytes', () => {
+    it('finds subgraphs of another owner or in two places, and initializers without bytes', () => {
+      const twice = branching();
+      const attributes = nodes(twice)[1]!.attributes as Map<string, Attribute>;
+      attributes.set('again', attributes.get('then_branch')!);
+      expect(codes(twice)).to.deep.equal(['E_VERIFY_LINK']);
       const shared = branching();
       const [first] = nodes(shared)[1]!.subgraphs;
       open(first!).owner = nodes(shared)[0];
