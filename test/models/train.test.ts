@@ -1,4 +1,11 @@
 import { expect } from 'chai';
+import { exportShapesCnn } from '../../models/shapes/export.js';
+import * as shapes from '../../models/shapes/network.js';
+import { drawPictures } from '../../models/shapes/pictures.js';
+import { exportSignalTransformer } from '../../models/signals/export.js';
+import * as signals from '../../models/signals/network.js';
+import { drawSignals } from '../../models/signals/signals.js';
+import { Adam } from '../../models/train/adam.js';
 import { attention } from '../../models/train/attention.js';
 import { conv3x3, depthwise3x3 } from '../../models/train/convolution.js';
 import { add, addPeriodic, crossEntropy, gelu, linear, meanOfRows, relu } from '../../models/train/layers.js';
@@ -7,6 +14,9 @@ import { batchNorm, layerNorm } from '../../models/train/normalization.js';
 import { Parameters } from '../../models/train/parameters.js';
 import { Tape, Variable } from '../../models/train/tape.js';
 import { SeededRandom } from '../../src/calibration/random.js';
+import type { Model } from '../../src/ir/graph.js';
+import { Tensor } from '../../src/ir/tensor.js';
+import { withSession } from '../../src/runtime/session.js';
 
 /**
  * Compares the gradients of a weighted sum of the operator's output with central differences. Single-precision
@@ -121,5 +131,71 @@ describe('training of the shipped models', () => {
       logits.data[i] = before;
       expect(logits.gradient[i]).to.be.closeTo((up - down) / 2e-3, 1e-3);
     }
+  });
+
+  it('gives the same bits for the same seed', () => {
+    const trained = (): Float32Array[] => {
+      const random = new SeededRandom(5);
+      const fresh = new Parameters(random);
+      const network = signals.makeNetwork(fresh);
+      const adam = new Adam(fresh.all, { rate: 1e-3, steps: 3 });
+      for (let step = 0; step < 3; step++) {
+        const { samples, labels } = drawSignals(4, random);
+        const tape = new Tape();
+        crossEntropy(tape, signals.runNetwork(tape, network, samples), labels);
+        tape.backward();
+        adam.step();
+      }
+      return fresh.all.map(({ data }) => data);
+    };
+    expect(trained()).to.deep.equal(trained());
+  });
+
+  it('exports what it trains', async () => {
+    const random = new SeededRandom(6);
+    /** Parameters that start as 0 or 1 are moved, or mistakes in their order would not show. */
+    const stir = (all: readonly Variable[]): void => {
+      for (const { data } of all) for (let i = 0; i < data.length; i++) data[i]! += 0.1 * random.normal();
+    };
+    const compare = async (model: Model, feed: Tensor, expected: Variable): Promise<void> => {
+      const input = model.graph.inputs[0]!.name;
+      const { logits } = await withSession(model, {}, (session) => session.run({ [input]: feed }));
+      expect(logits!.shape).to.deep.equal([expected.rows, expected.columns]);
+      logits!.toFloat32().forEach((value, i) => {
+        expect(value).to.be.closeTo(expected.data[i]!, 1e-3 * (1 + Math.abs(expected.data[i]!)));
+      });
+    };
+    const inference = new Tape(false);
+
+    const forSignals = new Parameters(random);
+    const signalNetwork = signals.makeNetwork(forSignals);
+    stir(forSignals.all);
+    const { samples } = drawSignals(3, random);
+    const signal = Float32Array.from(samples, (byte) => byte * signals.SCALE - signals.MEAN);
+    await compare(
+      exportSignalTransformer(signalNetwork),
+      Tensor.of('float', [3, 256], signal),
+      signals.runNetwork(inference, signalNetwork, samples),
+    );
+
+    const forShapes = new Parameters(random);
+    const shapeNetwork = shapes.makeNetwork(forShapes);
+    const pictures = drawPictures(4, random).samples;
+    // A recorded pass moves the running means and variances off their start.
+    shapes.runNetwork(new Tape(), shapeNetwork, pictures);
+    stir(forShapes.all);
+    const image = new Float32Array(pictures.length);
+    pictures.forEach((byte, i) => {
+      const channel = i % 3;
+      const at = Math.floor(i / 3);
+      const picture = Math.floor(at / 1024);
+      image[(picture * 3 + channel) * 1024 + (at % 1024)] =
+        (byte / 255 - shapes.MEAN[channel]!) / shapes.STD[channel]!;
+    });
+    await compare(
+      exportShapesCnn(shapeNetwork),
+      Tensor.of('float', [4, 3, 32, 32], image),
+      shapes.runNetwork(inference, shapeNetwork, pictures),
+    );
   });
 });
