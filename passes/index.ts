@@ -29,6 +29,7 @@ import { nameNodes } from './name-nodes.js';
 import { shapeTargets } from './shape-targets.js';
 import { sortNodes } from './sort-nodes.js';
 import { staticShapes } from './static-shapes.js';
+import { unflattenMatmul } from './unflatten-matmul.js';
 import { upgradeOpset } from './upgrade-opset.js';
 
 /** What one simplification opens for another settles in a few rounds; the bound only guards against a quarrel. */
@@ -47,6 +48,7 @@ const cleanUp = repeatPasses(
     dropNoOps,
     mergeCasts,
     mergeReshapes,
+    unflattenMatmul,
     mergeTransposes,
     commonSubexpressions,
     deduplicateInitializers,
