@@ -1,7 +1,8 @@
 import { QuantcError } from '../errors/error.js';
-import type { Node } from '../ir/graph.js';
+import type { Node, Value } from '../ir/graph.js';
 import type { Tensor } from '../ir/tensor.js';
 import { type Excerpt, type ExcerptOptions, excerpt, type Origin } from './excerpt.js';
+import { canCross } from './tensor.js';
 
 /** Nodes left out before the rest is given up. */
 const MOST_CULPRITS = 24;
@@ -31,8 +32,10 @@ export async function attempt<T>(
   const pardoned = new Set<Node>();
   const keeps = options.keeps && ((tensor: Tensor) => kept.has(tensor) || options.keeps!(tensor));
   let opsets = origin.opsets;
-  const cutOf = (some: readonly Node[]) =>
-    excerpt({ ...origin, opsets }, { ...options, nodes: some, without, keeps });
+  const cutOf = (some: readonly Node[], outputs = options.outputs) =>
+    excerpt({ ...origin, opsets }, { ...options, nodes: some, outputs, without, keeps });
+  // A part of the nodes need not make any value that is wanted: whatever it makes comes out.
+  const partOf = (some: readonly Node[]) => cutOf(some, options.probe ? [] : some.flatMap(crossingOutputs));
   while (refusals.length < MOST_CULPRITS) {
     const cut = cutOf(nodes);
     if (cut === undefined) break;
@@ -48,7 +51,7 @@ export async function attempt<T>(
       continue;
     }
     const named = namedIn(error.message, cut);
-    const culprit = named ?? (await bisect(nodes, without, cutOf, use));
+    const culprit = named ?? (await bisect(nodes, without, partOf, use));
     if (culprit === undefined) break;
     if (named !== undefined && options.keeps && !pardoned.has(named) && keepConstants(named, kept)) {
       // Some kernels want their weights to be constants: once, give the node what was withheld.
@@ -113,18 +116,23 @@ function alike(culprit: Node, message: string, nodes: readonly Node[], cut: Exce
   return culprits.map(outer).filter((node) => node !== undefined);
 }
 
+const crossingOutputs = (node: Node): Value[] =>
+  node.outputs.filter(
+    ({ isOmitted, type }) => !isOmitted && (type?.kind !== 'tensor' || canCross(type.dtype)),
+  );
+
 /** The last node of the shortest prefix that fails. */
 async function bisect<T>(
   nodes: readonly Node[],
   without: ReadonlySet<Node>,
-  cutOf: (some: readonly Node[]) => Excerpt | undefined,
+  partOf: (some: readonly Node[]) => Excerpt | undefined,
   use: (cut: Excerpt) => Promise<T>,
 ): Promise<Node | undefined> {
   const candidates = nodes.filter((node) => !without.has(node));
   let [good, bad] = [0, candidates.length];
   while (bad - good > 1) {
     const middle = (good + bad) >> 1;
-    const cut = cutOf(candidates.slice(0, middle));
+    const cut = partOf(candidates.slice(0, middle));
     const fails =
       cut !== undefined &&
       (await use(cut).then(
