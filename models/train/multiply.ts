@@ -1,7 +1,6 @@
 /** Matrix products on a small WebAssembly kernel, which this compiles from its source when it is loaded. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import asc from 'assemblyscript/asc';
 
 interface Kernel {
   readonly memory: { readonly buffer: ArrayBuffer; grow(pages: number): number };
@@ -13,7 +12,17 @@ declare const WebAssembly: {
   instantiate(bytes: Uint8Array, imports: object): Promise<{ instance: { exports: unknown } }>;
 };
 
+/** What is used of the compiler. Its own types would declare a `console` of one function for the whole project. */
+interface Compiler {
+  compileString(
+    source: string,
+    options: object,
+  ): Promise<{ error: Error | null; binary: Uint8Array | null; stderr: { toString(): string } }>;
+}
+const COMPILER: string = 'assemblyscript/asc';
+
 async function compile(): Promise<Kernel> {
+  const { default: asc } = (await import(COMPILER)) as { default: Compiler };
   const source = readFileSync(join(import.meta.dirname, 'assembly', 'product.ts'), 'utf8');
   const { binary, stderr, error } = await asc.compileString(source, {
     optimizeLevel: 3,
