@@ -84,6 +84,8 @@ function build(parts: GraphParts, outer: Scope | undefined, owner: Node | undefi
   }
   for (const tensor of parts.initializers ?? []) {
     const existing = scope.names.get(tensor.name);
+    // ONNX Runtime writes an initializer twice at times when it saves a graph; the same constant again says nothing new.
+    if (existing?.constant && sameConstant(existing.constant, tensor)) continue;
     if (existing?.constant) define(tensor.name);
     const value = existing ?? define(tensor.name);
     open(value).constant = tensor;
@@ -147,6 +149,18 @@ function build(parts: GraphParts, outer: Scope | undefined, owner: Node | undefi
     open(node).attributes = attributes;
   });
   return graph;
+}
+
+function sameConstant(a: Tensor, b: Tensor): boolean {
+  if (a.dtype !== b.dtype || a.shape.join() !== b.shape.join()) return false;
+  if (a.source.kind === 'memory' && b.source.kind === 'memory')
+    return Buffer.compare(a.source.bytes, b.source.bytes) === 0;
+  if (a.source.kind !== 'file' || b.source.kind !== 'file') return false;
+  return (
+    a.source.path === b.source.path &&
+    a.source.offset === b.source.offset &&
+    a.source.length === b.source.length
+  );
 }
 
 function append(graph: Graph, node: Node): void {

@@ -39,8 +39,8 @@ describe('onnx: broken input', () => {
     ['a name that is no UTF-8', model(part(2, bytes(0xc3, 0x28))), 'E_ONNX_UTF8'],
     ['a long name that is no UTF-8', model(part(2, new Uint8Array(100).fill(0xe2))), 'E_ONNX_UTF8'],
     [
-      'two initializers of one name',
-      model(part(5, tensor([0], 1, 'a', [])), part(5, tensor([0], 1, 'a', []))),
+      'two different initializers of one name',
+      model(part(5, tensor([0], 1, 'a', [])), part(5, tensor([0], 6, 'a', []))),
       'E_GRAPH_DUPLICATE',
     ],
     [
