@@ -132,7 +132,8 @@ function spread(nodes: readonly Node[], takenBy: Map<Node, Node>, whole: Readonl
     if (node.inputs.every(fixed) && node.subgraphs.length === 0) constant.add(node);
   }
   for (const node of [...nodes].reverse()) {
-    if (takenBy.has(node)) continue;
+    // What quantizes a result belongs to the kernel before it, not to the one behind.
+    if (takenBy.has(node) || node.opType === 'QuantizeLinear') continue;
     const readers = node.outputs.flatMap((output) => output.uses.map((use) => takenBy.get(use.node)));
     const [first] = readers;
     if (first === undefined) continue;
