@@ -152,15 +152,8 @@ function build(parts: GraphParts, outer: Scope | undefined, owner: Node | undefi
 }
 
 function sameConstant(a: Tensor, b: Tensor): boolean {
-  if (a.dtype !== b.dtype || a.shape.join() !== b.shape.join()) return false;
-  if (a.source.kind === 'memory' && b.source.kind === 'memory')
-    return Buffer.compare(a.source.bytes, b.source.bytes) === 0;
-  if (a.source.kind !== 'file' || b.source.kind !== 'file') return false;
-  return (
-    a.source.path === b.source.path &&
-    a.source.offset === b.source.offset &&
-    a.source.length === b.source.length
-  );
+  if (a.dtype !== b.dtype || a.dtype === 'string' || a.shape.join() !== b.shape.join()) return false;
+  return Buffer.compare(a.bytes(), b.bytes()) === 0;
 }
 
 function append(graph: Graph, node: Node): void {
