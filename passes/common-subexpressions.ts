@@ -46,7 +46,8 @@ type Known = Map<string, Node>;
  * ONNX operators are functions of their inputs and attributes, but for the random ones; equal applications give equal
  * values. Inputs of Add, Mul, And, Or, Xor, Equal and their bitwise kin may come in either order. A node of a subgraph
  * may be replaced by one that stands before the subgraph's owner, never the other way round, since a branch may not
- * run; a Cast is shared within one graph only. Nodes with subgraphs, of other domains, and Identity (a bridge that stands where it must) are left alone.
+ * run; a Cast is shared within one graph only. Nodes with subgraphs, of other domains, and Identity (a bridge that
+ * stands where it must) are left alone.
  */
 export const commonSubexpressions = definePass({
   name: 'common-subexpressions',
