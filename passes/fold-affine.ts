@@ -18,6 +18,7 @@ import {
   LINEAR,
   type Linear,
   linearOf,
+  ownsWeights,
   rebuilt,
   seesNoPadding,
 } from './algebra/linear.js';
@@ -35,7 +36,9 @@ function affineOf(node: Node, c: Tensor, { rank, axis }: Linear, channels: numbe
 /** MatMul has no bias: a shift would only become another Add. */
 function judge(form: Linear, affine: ChannelAffine): Verdict {
   const foldable = isFoldable(affine, form.weight.dtype);
-  if (foldable !== true || form.node.opType !== 'MatMul' || !hasShift(affine)) return foldable;
+  if (foldable !== true) return foldable;
+  const owned = ownsWeights(form, affine);
+  if (owned !== true || form.node.opType !== 'MatMul' || !hasShift(affine)) return owned;
   return `${form.node.label} has no bias that could take a shift`;
 }
 

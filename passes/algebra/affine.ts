@@ -43,6 +43,10 @@ export function isFoldable(affine: ChannelAffine, dtype: Tensor['dtype']): true 
 export const hasShift = (affine: ChannelAffine): boolean =>
   affine.evaluate(affine.from).shift.some((each) => each !== 0);
 
+/** True when some channel is scaled. Reads the constants. */
+export const hasScale = (affine: ChannelAffine): boolean =>
+  affine.evaluate(affine.from).scale.some((each) => each !== 1);
+
 /**
  * A constant that is combined element by element with a value of `rank` dimensions, as one number a channel.
  * @returns a reason when it differs along other axes than `axis` or would widen the value.

@@ -15,7 +15,7 @@ import {
   Tensor,
   type Value,
 } from '../../src/index.js';
-import { type ChannelAffine, type Coefficients, hasShift } from './affine.js';
+import { type ChannelAffine, type Coefficients, hasScale, hasShift } from './affine.js';
 
 export const LINEAR = ['Conv', 'ConvTranspose', 'Gemm', 'MatMul'] as const;
 
@@ -159,6 +159,7 @@ function scaledWeight(
   channelOf: (a: number, b: number) => number,
 ): Tensor {
   const { weight, a, b, taps } = linear;
+  if (!hasScale(affine)) return weight;
   const dtype = weight.dtype as RealDType;
   const compute = ([w, ...from]: readonly Tensor[]): ArrayBufferView => {
     const { scale } = affine.evaluate(from);
@@ -231,4 +232,14 @@ export function seesNoPadding({ node }: Linear): true | string {
   const mode = node.string('auto_pad', 'NOTSET');
   const padded = mode.startsWith('SAME') || node.ints('pads', []).some((each) => each !== 0);
   return !padded || `${node.label} pads with zeros, which a shift would have to pass`;
+}
+
+/** Weights up to this many bytes may be stored twice where that saves a node. */
+const SMALL = 65_536;
+
+/** `true` unless scaled weights would have to be stored beside the old ones, which others still read. */
+export function ownsWeights({ node, weight }: Linear, affine: ChannelAffine): true | string {
+  const readers = node.inputs[1]!.uses.length;
+  if (readers === 1 || weight.byteLength <= SMALL || !hasScale(affine)) return true;
+  return `its weights are also read by ${readers - 1} others, and would be stored twice`;
 }
