@@ -5,7 +5,8 @@ import { rootOf } from './scope.js';
 import { valuesOf } from './walk.js';
 
 interface Register {
-  readonly taken: Set<string>;
+  /** By name, the value that was seen to bear it, where it was not only wished for. */
+  readonly taken: Map<string, Value | undefined>;
   /** The last number that was tried behind a wish: what was taken stays taken. */
   readonly tried: Map<string, number>;
 }
@@ -16,9 +17,9 @@ const registers = new WeakMap<Graph, Register>();
 function registerOf(root: Graph): Register {
   let register = registers.get(root);
   if (register === undefined) {
-    register = { taken: new Set(), tried: new Map() };
+    register = { taken: new Map(), tried: new Map() };
     for (const graph of root.withSubgraphs()) {
-      for (const value of valuesOf(graph)) register.taken.add(value.name);
+      for (const value of valuesOf(graph)) register.taken.set(value.name, value);
     }
     registers.set(root, register);
   }
@@ -35,7 +36,7 @@ export function freshName(graph: Graph, wish: string): string {
     while (taken.has(name));
     tried.set(wish, count);
   }
-  taken.add(name);
+  taken.set(name, undefined);
   return name;
 }
 
@@ -60,8 +61,11 @@ export function adoptNames(graph: Graph, root: Graph): void {
   const register = registerOf(root);
   for (const inner of graph.withSubgraphs()) {
     for (const value of valuesOf(inner)) {
+      const bearer = register.taken.get(value.name);
+      // A graph that comes back, wrapped in another one, finds its own names taken by itself.
+      if (bearer === value) continue;
       if (register.taken.has(value.name)) open(value).name = freshName(root, value.name);
-      else register.taken.add(value.name);
+      register.taken.set(value.name, value);
     }
   }
 }
