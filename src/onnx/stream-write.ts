@@ -1,7 +1,7 @@
 /** Writing segments to a file one after the other, holding no more of them in memory than the largest needs. */
 import { type FileHandle, open } from 'node:fs/promises';
 import { QuantcError } from '../errors/error.js';
-import type { Tensor } from '../ir/tensor.js';
+import type { FileRange, Tensor } from '../ir/tensor.js';
 import type { Segment } from './wire-write.js';
 
 /** Small runs are gathered up to this much and written in one call. */
@@ -32,6 +32,7 @@ export async function streamSegments(
 ): Promise<void> {
   const derived = segments.filter((each): each is Tensor => !(each instanceof Uint8Array) && isDerived(each));
   const ahead = new Ahead(derived, options);
+  const buffers: Buffer[] = [];
   let run: Uint8Array[] = [];
   let runBytes = 0;
   const flush = async (): Promise<void> => {
@@ -45,7 +46,7 @@ export async function streamSegments(
     for (const segment of segments) {
       if (!(segment instanceof Uint8Array) && segment.source.kind === 'file') {
         await flush();
-        await copyRange(file, segment.source, options.onBytes);
+        await copyRange(file, segment.source, buffers, options.onBytes);
         continue;
       }
       const bytes =
@@ -128,10 +129,11 @@ async function writeAll(file: FileHandle, pieces: Uint8Array[], total: number): 
   }
 }
 
-/** Copies a range of another file through two buffers, reading one while the other is written. */
+/** Copies a range of another file through two buffers, made once for all ranges: one is read while the other is written. */
 async function copyRange(
   file: FileHandle,
-  range: { readonly path: string; readonly offset: number; readonly length: number },
+  range: FileRange,
+  buffers: Buffer[],
   onBytes: (count: number) => void,
 ): Promise<void> {
   const source = await open(range.path, 'r').catch((cause) => {
@@ -141,9 +143,10 @@ async function copyRange(
     });
   });
   try {
-    const buffers = [0, 1].map(() => Buffer.allocUnsafe(Math.min(COPY_BYTES, range.length)));
     const read = async (done: number): Promise<Uint8Array> => {
-      const buffer = buffers[Math.floor(done / COPY_BYTES) % 2]!;
+      const turn = Math.floor(done / COPY_BYTES) % 2;
+      buffers[turn] ??= Buffer.allocUnsafe(COPY_BYTES);
+      const buffer = buffers[turn];
       const wanted = Math.min(COPY_BYTES, range.length - done);
       for (let got = 0; got < wanted; ) {
         const { bytesRead } = await source.read(buffer, got, wanted - got, range.offset + done + got);
