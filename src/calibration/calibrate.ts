@@ -1,17 +1,16 @@
 /** Ranges and histograms of a float model's values over calibration data. */
 import { QuantcError } from '../errors/error.js';
-import { cloneModel } from '../ir/clone.js';
 import { byteLengthOf, isFloat } from '../ir/dtype.js';
-import { createNode, setGraphOutputs } from '../ir/edit.js';
 import type { Model, Value } from '../ir/graph.js';
 import type { Tensor } from '../ir/tensor.js';
-import { elementCount, tensorType } from '../ir/type.js';
+import { elementCount } from '../ir/type.js';
 import { type Session, withSession } from '../runtime/session.js';
 import { tapped } from '../runtime/tap.js';
 import type { Range } from '../target/facts.js';
 import type { DataSet } from './dataset.js';
 import { type Histogram, HistogramObserver } from './histogram.js';
 import { ExtremesObserver, notFinite, nothingSeen, type Observer } from './observer.js';
+import { withReductions } from './reductions.js';
 
 export interface CalibrateOptions {
   /** Bytes of activations that one run may hold; more values mean smaller batches, then several rounds. Default 64 MiB. */
@@ -46,17 +45,17 @@ export async function calibrate(
   await inGroups(model, values, data, options, async (group, feeds, step) => {
     const seen = group.map((): Range => ({ min: Number.POSITIVE_INFINITY, max: Number.NEGATIVE_INFINITY }));
     try {
-      await withSession(withReductions(model, group), sessionOptions(options), async (session) => {
+      const reduced = withReductions(model, group);
+      await withSession(reduced.model, sessionOptions(options), async (session) => {
         for await (const feed of feeds) {
           const scalars = await session.run(feed);
           group.forEach((value, i) => {
-            const min = scalar(scalars, `quantc_min_${i}`);
-            const max = scalar(scalars, `quantc_max_${i}`);
+            const { min, max, magnitude } = reduced.read(scalars, i);
+            // Without elements the extremes are those of nothing: infinite, the wrong way round.
+            if (min > max && magnitude === 0) return;
             // Reductions to extremes may pass over NaN; a sum of magnitudes never does.
-            const empty = min === Number.POSITIVE_INFINITY && max === Number.NEGATIVE_INFINITY;
-            if (empty) return;
-            const spoilt = Number.isNaN(scalar(scalars, `quantc_sum_${i}`));
-            if (spoilt || !Number.isFinite(min) || !Number.isFinite(max)) throw notFinite(value.name);
+            const sound = !Number.isNaN(magnitude) && Number.isFinite(min) && Number.isFinite(max);
+            if (!sound) throw notFinite(value.name);
             seen[i] = { min: Math.min(seen[i]!.min, min) + 0, max: Math.max(seen[i]!.max, max) + 0 };
           });
           step();
@@ -163,46 +162,6 @@ function whyNot(value: Value, model: Model): string | undefined {
   const { dtype } = value.type;
   if (dtype === 'float' || dtype === 'double' || dtype === 'float16') return undefined;
   return isFloat(dtype) ? `ONNX Runtime gives no ${dtype} out` : `its elements are ${dtype}, not floats`;
-}
-
-/** A copy whose only outputs are `quantc_min_<i>`, `quantc_max_<i>` and `quantc_sum_<i>` of the i-th value. */
-function withReductions(model: Model, values: readonly Value[]): Model {
-  const { model: copy, values: twins } = cloneModel(model);
-  const outputs: Value[] = [];
-  values.forEach((value, i) => {
-    let source = twins.get(value)!;
-    const dtype = source.dtype === 'double' ? 'double' : 'float';
-    if (source.dtype === 'float16') {
-      // There are no float16 reductions on the CPU.
-      const cast = createNode(
-        { endOf: copy.graph },
-        { opType: 'Cast', inputs: [source], attributes: { to: 1 } },
-      );
-      source = cast.outputs[0]!;
-    }
-    for (const [kind, opType] of [
-      ['min', 'ReduceMin'],
-      ['max', 'ReduceMax'],
-      ['sum', 'ReduceL1'],
-    ] as const) {
-      const node = createNode(
-        { endOf: copy.graph },
-        {
-          opType,
-          inputs: [source],
-          attributes: { keepdims: 0 },
-          outputs: [{ name: `quantc_${kind}_${i}`, type: tensorType(dtype, []) }],
-        },
-      );
-      outputs.push(node.outputs[0]!);
-    }
-  });
-  setGraphOutputs(copy.graph, outputs);
-  return copy;
-}
-
-function scalar(results: Readonly<Record<string, Tensor>>, name: string): number {
-  return Number(results[name]!.data()[0]);
 }
 
 /** What a dimension that only the data tells is taken for when memory is estimated. */

@@ -3,15 +3,13 @@ import { statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { QuantcError } from '../errors/error.js';
 import { dtypeFacts } from '../ir/dtype.js';
-import { Tensor } from '../ir/tensor.js';
-import { type Dim, elementCount } from '../ir/type.js';
-import { type DataSet, type Feeds, type InputSignature, StoredDataSet, type StoredInput } from './dataset.js';
-import { type ConstantFeed, type Manifest, readManifest } from './manifest.js';
+import { elementCount } from '../ir/type.js';
+import { constantFeeds } from './constant-feeds.js';
+import { type DataSet, type InputSignature, StoredDataSet, type StoredInput } from './dataset.js';
+import { checkShape, chooseBatch, type KnownSizes } from './feed-checks.js';
+import { type Manifest, readManifest } from './manifest.js';
 import { looksLikeZip, openNpy, openNpz, type StoredArray } from './npy.js';
 import { checkTransform, transformedShape } from './transform.js';
-
-/** Samples a feed where neither the model nor the data says: large enough to keep two cores busy, small in memory. */
-const USUAL_BATCH = 8;
 
 export interface OpenDataOptions {
   /** Samples a feed. Default: what the data or the model fixes, else 8. */
@@ -62,7 +60,7 @@ export function openData(
     );
   }
   const inputs: StoredInput[] = [];
-  const symbols = new Map<string, { size: number; value: string }>();
+  const symbols: KnownSizes = new Map();
   const stacked = new Set<boolean>();
   const fixed = new Set<number>();
   let count: number | undefined;
@@ -160,67 +158,6 @@ function isFolder(path: string): boolean {
   }
 }
 
-/** Compares a feed's shape with the input's, from axis `from` on; dimensions of one symbol must agree everywhere. */
-function checkShape(
-  feed: readonly number[],
-  expected: readonly Dim[] | undefined,
-  from: number,
-  symbols: Map<string, { size: number; value: string }>,
-  place: { file: string; value: string },
-  transformed: boolean,
-): void {
-  if (expected === undefined) return;
-  const wrong = (why: string): QuantcError =>
-    new QuantcError(
-      'E_DATA_SHAPE',
-      `a feed is [${feed}], the input takes [${expected.map((d) => d ?? '?')}]: ${why}`,
-      {
-        place,
-        hint: transformed ? undefined : 'Pictures stored as NHWC bytes need a data.json with a transform.',
-      },
-    );
-  if (feed.length !== expected.length) throw wrong(`${feed.length} dimensions for ${expected.length}`);
-  for (let axis = from; axis < feed.length; axis++) {
-    const dim = expected[axis]!;
-    const size = feed[axis]!;
-    if (typeof dim === 'number' && dim > 0 && dim !== size) throw wrong(`axis ${axis} must be ${dim}`);
-    if (typeof dim !== 'string' || dim === '') continue;
-    const known = symbols.get(dim);
-    if (known === undefined) symbols.set(dim, { size, value: place.value });
-    else if (known.size !== size) throw wrong(`${dim} is ${known.size} in input "${known.value}"`);
-  }
-}
-
-function chooseBatch(
-  whole: boolean,
-  fixed: ReadonlySet<number>,
-  stated: number | undefined,
-  wish: number | undefined,
-  file: string,
-): number {
-  const demands = new Set(whole ? [1] : [...fixed, ...(stated === undefined ? [] : [stated])]);
-  if (demands.size > 1) {
-    throw new QuantcError('E_DATA_BATCH', `model and data demand batches of ${[...demands].join(' and ')}`, {
-      place: { file },
-    });
-  }
-  const [demand] = demands;
-  if (
-    wish !== undefined &&
-    (!Number.isInteger(wish) || wish < 1 || (demand !== undefined && demand !== wish))
-  ) {
-    throw new QuantcError(
-      'E_DATA_BATCH',
-      `a batch of ${wish} was asked for${demand ? `, but only ${demand} works` : ''}`,
-      {
-        kind: 'usage',
-        place: { file },
-      },
-    );
-  }
-  return demand ?? wish ?? USUAL_BATCH;
-}
-
 /** Integer labels, one a sample. */
 function readLabels(sources: Sources, count: number): Int32Array | undefined {
   if (sources.labels === undefined) return undefined;
@@ -238,26 +175,4 @@ function readLabels(sources: Sources, count: number): Int32Array | undefined {
     });
   }
   return Int32Array.from(array.rows(0, count).toNumbers());
-}
-
-function constantFeeds(constants: Readonly<Record<string, ConstantFeed>>, file: string): Feeds {
-  const feeds: Record<string, Tensor> = {};
-  for (const [name, { dtype, value, shape }] of Object.entries(constants)) {
-    const values = (Array.isArray(value) ? value : [value]).map(Number);
-    const dims = shape ?? (Array.isArray(value) ? [values.length] : []);
-    const { array, bits, kind } = dtypeFacts(dtype);
-    const plain = bits >= 8 && !(kind === 'float' && bits < 32) && kind !== 'complex' && kind !== 'string';
-    const whole = kind === 'float' || values.every(Number.isSafeInteger);
-    if (!plain || !whole || elementCount(dims) !== values.length) {
-      throw new QuantcError('E_DATA_MANIFEST', `constant "${name}" cannot be ${dtype}[${dims}]`, {
-        place: { file, value: name },
-      });
-    }
-    const data = new array(new ArrayBuffer((bits / 8) * values.length));
-    values.forEach((each, i) => {
-      data[i] = bits === 64 && kind !== 'float' ? BigInt(each) : each;
-    });
-    feeds[name] = Tensor.of(dtype, dims, data);
-  }
-  return feeds;
 }

@@ -107,7 +107,7 @@ export function readManifest(file: string): Manifest {
     const where = v.getDotPath(issue);
     throw new QuantcError('E_DATA_MANIFEST', `${where ? `${where}: ` : ''}${issue.message}`, {
       place: { file },
-      hint: 'See docs on data folders: inputs, transform, stacked, constants, batch, labels, metric.',
+      hint: 'Keys: inputs (calib, eval, transform, stacked), constants, fixed, batch, labels, metric, note.',
     });
   }
   const { fixed = {}, constants = {}, ...rest } = parsed.output;

@@ -116,6 +116,8 @@ describe('calibrate', () => {
       expect(await codeOf(calibrate(model, [named(model, 's')], data))).to.equal('E_CALIBRATION_NAN s');
       expect(await codeOf(histograms(model, [named(model, 's')], data))).to.equal('E_CALIBRATION_NAN s');
     }
+    const nothingElse = memoryData({ x: Tensor.floats([-1, -1, -1, -1], [1, 4]) });
+    expect(await codeOf(calibrate(model, [named(model, 's')], nothingElse))).to.equal('E_CALIBRATION_NAN s');
     const divide = await modelOf('g (float[N,2] x) => (float[N,2] y) { y = Reciprocal (x) }');
     const zeros = memoryData({ x: Tensor.floats([1, 0], [1, 2]) });
     expect(await codeOf(calibrate(divide, inner(divide), zeros))).to.equal('E_CALIBRATION_NAN y');
