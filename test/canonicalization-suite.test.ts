@@ -9,7 +9,8 @@ import { answers, families, originalAnswers, type SuiteCase, suiteCases } from '
 /** Cases that onnxruntime-node runs before the passes, and so must run after them. */
 const FEWEST = 720;
 
-describe('ONNX backend suite, canonicalized', () => {
+describe('ONNX backend suite, canonicalized', function () {
+  this.timeout(240_000);
   const cases = suiteCases();
   if (cases.length === 0) return;
   let ran = 0;

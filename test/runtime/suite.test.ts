@@ -6,7 +6,8 @@ import { answers, families, originalAnswers, suiteCases } from '../suite.js';
 /** Of the 955 cases at hand onnxruntime-node 1.30 runs 724; fewer means that something of ours broke. */
 const FEWEST = 720;
 
-describe('ONNX backend suite, read and written again', () => {
+describe('ONNX backend suite, read and written again', function () {
+  this.timeout(240_000);
   const cases = suiteCases();
   if (cases.length === 0) return;
   let ran = 0;

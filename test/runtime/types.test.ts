@@ -170,6 +170,7 @@ describe('runtime/types', () => {
   });
 
   it('throws on none of the suite, whatever it holds', async function () {
+    this.timeout(240_000);
     const cases = suiteCases();
     if (cases.length === 0) return this.skip();
     let [typed, all] = [0, 0];
