@@ -1,25 +1,15 @@
 /** The one composition root: a model file goes in; for each target, a proven file and its report come out. */
-import { createHash } from 'node:crypto';
-import {
-  createReadStream,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  realpathSync,
-  renameSync,
-  rmSync,
-  statSync,
-} from 'node:fs';
-import { basename, extname, join, resolve } from 'node:path';
+import { writeFileSync } from 'node:fs';
+import { basename, extname } from 'node:path';
 import { originalNames } from '../passes/shorten-names.js';
 import { resolveTargets } from '../targets/index.js';
-import { type CalibrateOptions, calibrate } from './calibration/calibrate.js';
 import { openData } from './calibration/data.js';
-import type { DataSet } from './calibration/dataset.js';
-import { syntheticData } from './calibration/synthetic.js';
-import { QuantcError } from './errors/error.js';
+import { exclusionOf } from './compile/exclusion.js';
+import { observeRanges, randomSamples, stopIfAborted, stoppable } from './compile/samples.js';
+import { bytesOf, filesOf, Staging } from './compile/staging.js';
+import { accept, proveWithin } from './compile/verdict.js';
 import { cloneModel } from './ir/clone.js';
-import type { Model, Node, Value } from './ir/graph.js';
+import type { Model } from './ir/graph.js';
 import { KernelPool } from './kernels/pool.js';
 import { readModel } from './onnx/read.js';
 import { writeModel } from './onnx/write.js';
@@ -28,9 +18,10 @@ import type { Engine, Pass } from './pipeline/pass.js';
 import { type PassEvent, runPipeline } from './pipeline/run.js';
 import { prove } from './prove.js';
 import { type Precision, recipeFor } from './recipe.js';
-import type { FileFacts, Proof, TargetReport } from './report/report.js';
+import { type FileFacts, reportText, type TargetReport } from './report/report.js';
+import { VERSION } from './report/version.js';
 import { createEngine } from './runtime/engine.js';
-import { exclusionFact, type Range, targetFact } from './target/facts.js';
+import { exclusionFact, targetFact } from './target/facts.js';
 import type { Target } from './target/target.js';
 
 /** What to compile, for whom, and how. */
@@ -56,40 +47,46 @@ export interface CompileRequest {
   readonly proofSamples?: number;
   /** Warnings become errors. */
   readonly strict?: boolean;
+  /** Stops the compilation at its next step, with E_ABORTED and nothing left behind. */
+  readonly signal?: AbortSignal;
   readonly onEvent?: (event: CompileEvent) => void;
 }
 
 /** What a watcher is told while a compilation runs. */
 export type CompileEvent =
-  | {
-      readonly kind: 'stage';
-      readonly target: string;
-      readonly stage: 'read' | 'rewrite' | 'write' | 'prove';
-    }
+  | { readonly kind: 'stage'; readonly target: string; readonly stage: Stage }
   | { readonly kind: 'pass'; readonly target: string; readonly event: PassEvent; readonly model: Model }
-  | { readonly kind: 'bytes'; readonly target: string; readonly done: number; readonly total: number };
+  /** How much of the stage that is under way has been done, from 0 to 1. */
+  | { readonly kind: 'share'; readonly target: string; readonly stage: Stage; readonly share: number };
 
-type Stage = Extract<CompileEvent, { kind: 'stage' }>['stage'];
+export type Stage = 'read' | 'rewrite' | 'calibrate' | 'write' | 'prove' | 'evaluate';
 
-/** Version of quantc, as written into the model and the report. */
-export const VERSION = '0.1.0';
+/** Name of the report among the outputs. */
+export const REPORT_NAME = 'quantc.report.json';
 
-/** Float weights, int8 weights, and what executors keep packed beside them. */
-const PROOF_FACTOR = 2.5;
 const DEFAULT_MEMORY = 1 << 30;
 const PROOF_SAMPLES = 16;
 
 /**
  * Compiles one model for each target.
- * @returns a report a target; the files it names are in `out`, whole, or were not written at all.
+ * @returns a report a target; the files they name and `quantc.report.json` are in `out`, whole. On any error none is.
  * @throws QuantcError with kind `input` or `usage` for what is wrong with the request, `proof` when the emitted model
  * does not do what the plan promised.
  */
 export async function compile(request: CompileRequest): Promise<TargetReport[]> {
   const targets = resolveRequested(request.targets ?? ['cpu']);
-  const reports: TargetReport[] = [];
-  for (const target of targets) reports.push(await compileFor(target, request));
-  return reports;
+  const staging = new Staging(request.out ?? 'dist');
+  try {
+    const reports: TargetReport[] = [];
+    for (const target of targets) reports.push(await compileFor(target, request, staging));
+    writeFileSync(staging.path(REPORT_NAME), reportText({ quantc: VERSION, targets: reports }));
+    await staging.add(REPORT_NAME, [request.model]);
+    stopIfAborted(request.signal);
+    staging.commit();
+    return reports;
+  } finally {
+    staging.remove();
+  }
 }
 
 function resolveRequested(wanted: readonly (string | Target)[]): Target[] {
@@ -100,27 +97,38 @@ function resolveRequested(wanted: readonly (string | Target)[]): Target[] {
   );
 }
 
-async function compileFor(target: Target, request: CompileRequest): Promise<TargetReport> {
-  const tell = request.onEvent ?? (() => {});
-  const stage = (name: Stage) => tell({ kind: 'stage', target: target.name, stage: name });
-  stage('read');
-  const model = readModel(request.model);
-  const bytesBefore = bytesOf(request.model, model);
-  const ledger = new Ledger();
-  const calib =
-    request.calib === undefined ? undefined : openData(request.calib, 'calib', model.graph.inputs);
-  const evaluation =
-    request.eval === undefined ? undefined : openData(request.eval, 'eval', model.graph.inputs);
-  const precision = choosePrecision(request.precision ?? 'auto', calib);
-  const samples = calib ?? evaluation ?? randomSamples(model, precision, ledger);
+async function compileFor(target: Target, request: CompileRequest, staging: Staging): Promise<TargetReport> {
+  const { threads, signal } = request;
+  const tell = (event: CompileEvent): void => {
+    stopIfAborted(signal);
+    request.onEvent?.(event);
+  };
+  const enter = (stage: Stage) => tell({ kind: 'stage', target: target.name, stage });
+  const progress = (stage: Stage) => (share: number) =>
+    tell({ kind: 'share', target: target.name, stage, share });
 
-  stage('rewrite');
-  const recipe = recipeFor(precision);
+  enter('read');
+  const model = readModel(request.model);
+  const inputs = filesOf(request.model, model);
+  const bytesBefore = bytesOf(inputs);
   const maxMemory = request.maxMemory ?? DEFAULT_MEMORY;
+  const ledger = new Ledger();
+  const data = dataFor(request, model, ledger);
+
+  enter('rewrite');
+  const recipe = recipeFor(data.precision);
   const engine: Engine = {
     ...createEngine(),
-    observe: (at, values) =>
-      observeRanges(at, values, calib ?? samples, { maxMemory: maxMemory / 4, threads: request.threads }),
+    observe: (at, values) => {
+      enter('calibrate');
+      const onProgress = progress('calibrate');
+      return observeRanges(at, values, data.ranges!, {
+        maxMemory: maxMemory / 4,
+        threads,
+        signal,
+        onProgress,
+      });
+    },
   };
   const facts = new Map<string, unknown>();
   targetFact.set({ facts }, target);
@@ -137,206 +145,65 @@ async function compileFor(target: Target, request: CompileRequest): Promise<Targ
   model.producerName = 'quantc';
   model.producerVersion = VERSION;
 
-  stage('write');
-  const out = resolve(request.out ?? 'dist');
+  enter('write');
   const name = `${basename(request.model, extname(request.model))}.${target.name}.onnx`;
-  mkdirSync(out, { recursive: true });
-  refuseOverwrite(request.model, join(out, name));
-  const staging = mkdtempSync(join(out, '.quantc-'));
-  const pool = new KernelPool({ threads: request.threads, maxMemory: maxMemory / 4 });
+  const emitted = staging.path(name);
+  const pool = new KernelPool({ threads, maxMemory: maxMemory / 4 });
+  let written: Awaited<ReturnType<typeof writeModel>>;
   try {
-    const written = await writeModel(model, join(staging, name), {
-      ...pool.writing,
-      valueInfo: 'none',
-      onProgress: (done, total) => tell({ kind: 'bytes', target: target.name, done, total }),
-    });
-    stage('prove');
-    const threads = request.threads;
-    const proof = await withinMemory(maxMemory, bytesBefore, ledger, samples, (present) =>
-      prove({
-        target,
-        float: request.model,
-        emitted: join(staging, name),
-        before,
-        after,
-        samples: present.first(request.proofSamples ?? PROOF_SAMPLES),
-        ...(evaluation && { evaluation }),
-        ledger,
-        threads,
-      }),
-    );
-    checkStrict(request.strict ?? false, ledger, proof);
-    const files: FileFacts[] = [];
-    for (const file of written.files) {
-      files.push({ path: basename(file.path), bytes: file.bytes, sha256: await digestOf(file.path) });
-    }
-    for (const file of files) renameSync(join(staging, file.path), join(out, file.path));
-    return {
-      model: basename(request.model),
-      target: target.name,
-      precision,
-      opset: model.opset,
-      bytesBefore,
-      bytesAfter: files.reduce((sum, file) => sum + file.bytes, 0),
-      files,
-      session: target.session,
-      remarks: target.remarks ?? [],
-      proof,
-      ledger: ledger.rows,
-      notes: ledger.notes,
-      names: Object.fromEntries(originalNames.find({ facts }) ?? []),
-    };
+    const share = progress('write');
+    const onProgress = (done: number, total: number) => share(total === 0 ? 1 : done / total);
+    written = await writeModel(model, emitted, { ...pool.writing, valueInfo: 'none', onProgress });
   } finally {
     await pool.close();
-    rmSync(staging, { recursive: true, force: true });
   }
-}
 
-function choosePrecision(wanted: Precision, calib: DataSet | undefined): Exclude<Precision, 'auto'> {
-  if (wanted === 'auto') return calib ? 'int8' : 'int8-dynamic';
-  return wanted;
-}
-
-/** Ranges over the data that there are. @throws QuantcError E_CALIBRATION_MISSING, E_CALIBRATION_VALUE */
-async function observeRanges(
-  model: Model,
-  values: readonly Value[],
-  data: DataSet | undefined,
-  options: CalibrateOptions,
-): Promise<Map<Value, Range>> {
-  if (data === undefined) {
-    throw new QuantcError('E_CALIBRATION_MISSING', 'static int8 needs calibration data', {
-      kind: 'usage',
-      hint: 'Give data with --calib, or choose --precision int8-dynamic.',
-    });
-  }
-  return calibrate(model, values, data, {
-    ...options,
-    onSkip: (value, reason) => {
-      throw new QuantcError('E_CALIBRATION_VALUE', `a value to quantize cannot be observed: ${reason}`, {
-        place: { value: value.name },
-      });
-    },
-  });
-}
-
-/** Without data the proof still runs the model, on random feeds; static ranges from them are a guess and say so. */
-function randomSamples(model: Model, precision: Precision, ledger: Ledger): DataSet | undefined {
-  try {
-    const samples = syntheticData(model.graph.inputs);
-    if (precision === 'int8') {
-      ledger.note(
-        'warning',
-        'W_CALIBRATION_SYNTHETIC',
-        'no calibration data: activation ranges come from random feeds, so accuracy is not to be trusted',
-      );
-    }
-    return samples;
-  } catch (error) {
-    if (!(error instanceof QuantcError) || error.code !== 'E_DATA_SYNTHETIC' || precision === 'int8')
-      throw error;
-    ledger.note('warning', 'W_PROOF_FEEDS', `no data and none can be drawn: ${error.message}`);
-    return undefined;
-  }
-}
-
-/** Proof holds the float model and the emitted one at once: where that is over the ceiling, it says so instead. */
-async function withinMemory(
-  maxMemory: number,
-  bytesBefore: number,
-  ledger: Ledger,
-  samples: DataSet | undefined,
-  run: (samples: DataSet) => Promise<Proof>,
-): Promise<Proof> {
-  const needed = bytesBefore * PROOF_FACTOR;
-  if (samples !== undefined && needed <= maxMemory) return run(samples);
-  const reason =
-    samples === undefined
-      ? 'there are no feeds to run the model on'
-      : `running both models needs about ${megabytes(needed)}, over the ceiling of ${megabytes(maxMemory)}`;
-  ledger.note('warning', 'W_PROOF_SKIPPED', reason);
+  enter('prove');
+  const proof = await proveWithin(maxMemory, bytesBefore, ledger, data.samples, (present) =>
+    prove({
+      target,
+      float: request.model,
+      emitted,
+      before,
+      after,
+      samples: stoppable(present.first(request.proofSamples ?? PROOF_SAMPLES), signal),
+      ...(data.evaluation && { evaluation: stoppable(data.evaluation, signal) }),
+      onEvaluation: (share) => (share === 0 ? enter('evaluate') : progress('evaluate')(share)),
+      ledger,
+      threads,
+    }),
+  );
+  accept(request.strict ?? false, ledger, proof);
+  const files: FileFacts[] = [];
+  for (const file of written.files) files.push(await staging.add(basename(file.path), inputs));
   return {
-    status: 'skipped',
-    reason,
-    executor: '',
-    samples: 0,
-    synthetic: false,
-    outputs: [],
-    kernels: {},
-    broken: [],
+    model: basename(request.model),
+    target: target.name,
+    precision: data.precision,
+    opset: model.opset,
+    bytesBefore,
+    bytesAfter: files.reduce((sum, file) => sum + file.bytes, 0),
+    files,
+    session: target.session,
+    remarks: target.remarks ?? [],
+    proof,
+    ledger: ledger.rows,
+    notes: ledger.notes,
+    names: Object.fromEntries(originalNames.find({ facts }) ?? []),
   };
 }
 
-/** Nodes whose name or opType matches a pattern stay float. @throws QuantcError E_EXCLUDE_NOTHING */
-function exclusionOf(model: Model, patterns: readonly string[]): (node: Node) => string | undefined {
-  const tests = patterns.map((pattern) => ({
-    pattern,
-    test: new RegExp(`^${pattern.replace(/[.+?^${}()|[\]\\]/g, '\\$&').replaceAll('*', '.*')}$`),
-  }));
-  const matches = (node: Node) =>
-    tests.find(({ test }) => test.test(node.name) || test.test(node.opType))?.pattern;
-  const all = [...model.graphs()].flatMap((graph) => [...graph.nodes()]);
-  for (const { pattern, test } of tests) {
-    if (all.some((node) => test.test(node.name) || test.test(node.opType))) continue;
-    throw new QuantcError('E_EXCLUDE_NOTHING', `the pattern "${pattern}" matches no node`, {
-      kind: 'usage',
-      hint: `Names are as in: ${all
-        .slice(0, 5)
-        .map((node) => node.label)
-        .join(', ')} …; \`quantc print\` shows them all.`,
-    });
+/** The data of a request, and what they make of `auto`. Ranges never come from data that are for evaluation. */
+function dataFor(request: CompileRequest, model: Model, ledger: Ledger) {
+  const { inputs } = model.graph;
+  const calib = request.calib === undefined ? undefined : openData(request.calib, 'calib', inputs);
+  const evaluation = request.eval === undefined ? undefined : openData(request.eval, 'eval', inputs);
+  if (calib && calib.source === evaluation?.source && /\.np[yz]$/.test(calib.source)) {
+    ledger.note('warning', 'W_EVAL_SEEN', 'the score is taken on the very samples that calibration sees');
   }
-  return (node) => {
-    const pattern = matches(node);
-    return pattern === undefined ? undefined : `kept float by the pattern "${pattern}"`;
-  };
+  const wanted = request.precision ?? 'auto';
+  const precision = wanted === 'auto' ? (calib ? 'int8' : 'int8-dynamic') : wanted;
+  const ranges = precision === 'int8' ? (calib ?? randomSamples(model, true, ledger)) : undefined;
+  const samples = calib ?? evaluation ?? ranges ?? randomSamples(model, false, ledger);
+  return { precision, ranges, samples, evaluation };
 }
-
-function refuseOverwrite(input: string, output: string): void {
-  if (!existsSync(output) || realpathSync(output) !== realpathSync(input)) return;
-  throw new QuantcError('E_OUT_IS_INPUT', `the output would overwrite the input ${input}`, {
-    kind: 'usage',
-    place: { file: input },
-    hint: 'Choose another folder with --out.',
-  });
-}
-
-/** @throws QuantcError E_STRICT when a warning was noted, E_PROOF when the proof failed (strict or not). */
-function checkStrict(strict: boolean, ledger: Ledger, proof: Proof): void {
-  if (proof.status === 'failed') {
-    const { node, promised, found } = proof.broken[0]!;
-    throw new QuantcError(
-      'E_PROOF',
-      `${proof.reason}: ${node} was promised ${promised} and runs as ${found}`,
-      {
-        kind: 'proof',
-        place: { node },
-        hint: "Exclude the node, or report it: the target's table is wrong for this graph.",
-      },
-    );
-  }
-  const warning = ledger.notes.find((note) => note.level === 'warning');
-  if (strict && warning) {
-    throw new QuantcError('E_STRICT', `${warning.code}: ${warning.message}`, { kind: 'proof' });
-  }
-}
-
-/** The file and everything it reads from beside it. */
-function bytesOf(path: string, model: Model): number {
-  const beside = new Set<string>();
-  for (const graph of model.graphs()) {
-    for (const value of graph.initializers) {
-      const source = value.constant!.source;
-      if (source.kind === 'file' && resolve(source.path) !== resolve(path)) beside.add(source.path);
-    }
-  }
-  return [path, ...beside].reduce((sum, each) => sum + statSync(each).size, 0);
-}
-
-async function digestOf(path: string): Promise<string> {
-  const hash = createHash('sha256');
-  for await (const chunk of createReadStream(path)) hash.update(chunk);
-  return hash.digest('hex');
-}
-
-const megabytes = (bytes: number): string => `${Math.round(bytes / 2 ** 20)} MiB`;

@@ -1,4 +1,8 @@
 /** The public face: everything that a pass, a target, or a program that compiles models imports. */
+import type { CompileRequest } from './compile.js';
+import type { TargetReport } from './report/report.js';
+
+export type { CompileEvent, CompileRequest } from './compile.js';
 export { type ErrorPlace, QuantcError } from './errors/error.js';
 export * from './ir/attribute.js';
 export { cloneModel, type ModelCopy } from './ir/clone.js';
@@ -42,6 +46,7 @@ export {
   quantizedWeight,
   type WeightOptions,
 } from './quant/weight.js';
+export type { ErrorFigures, Evaluation, FileFacts, Proof, Report, TargetReport } from './report/report.js';
 export { type Bindings, type Bound, constant, node, scalar, value } from './rewrite/binding.js';
 export type { Pattern, PatternBuilder, PatternInput, Slot, Slots } from './rewrite/pattern.js';
 export { PlannedValue, type ReplacementBuilder, type ReplacementInput } from './rewrite/replacement.js';
@@ -67,3 +72,12 @@ export {
   printNode,
   printType,
 } from './text/print.js';
+
+/**
+ * Compiles a model for each target: writes the proven files and their report, and answers with the report. Loaded when
+ * it is first called, so that passes and targets, which import this face, do not load the compiler that loads them.
+ * @throws QuantcError as `compile` in `compile.ts` says.
+ */
+export async function compile(request: CompileRequest): Promise<TargetReport[]> {
+  return (await import('./compile.js')).compile(request);
+}

@@ -20,6 +20,8 @@ export interface ProofRequest {
   readonly after: Model;
   readonly samples: DataSet;
   readonly evaluation?: DataSet;
+  /** Told how much of the evaluation is done: 0 before its first feed, 1 at the end. */
+  readonly onEvaluation?: (share: number) => void;
   readonly ledger: Ledger;
   readonly threads?: number;
 }
@@ -49,8 +51,7 @@ export async function prove(request: ProofRequest): Promise<Proof> {
     if (fate !== 'gone' && kernel !== undefined) request.ledger.refine(node, { kernel });
   }
   const evaluation =
-    request.evaluation &&
-    (await evaluateBoth(request.float, request.emitted, request.evaluation, reference, candidate));
+    request.evaluation && (await evaluateBoth(request, request.evaluation, reference, candidate));
   return {
     status: broken.length === 0 ? 'passed' : 'failed',
     ...(broken.length > 0 && { reason: `${broken.length} nodes did not get the kernel they were promised` }),
@@ -66,18 +67,21 @@ export async function prove(request: ProofRequest): Promise<Proof> {
 
 /** The metric of both models on data that calibration never saw. */
 async function evaluateBoth(
-  float: string,
-  emitted: string,
+  { float, emitted, onEvaluation = () => {} }: ProofRequest,
   data: DataSet,
   reference: SessionOptions,
   candidate: SessionOptions,
 ): Promise<Evaluation> {
   return withSession(float, reference, (theirs) =>
     withSession(emitted, candidate, async (ours) => {
-      const quantized = await evaluate(ours, data, { reference: theirs });
+      onEvaluation(0);
+      const half = (start: number) => (share: number) => onEvaluation(start + share / 2);
+      const quantized = await evaluate(ours, data, { reference: theirs, onProgress: half(0) });
       // Against itself the float model has no noise: only metrics with a scale of their own have two sides.
       const floatValue =
-        quantized.metric === 'sqnr' ? Number.POSITIVE_INFINITY : (await evaluate(theirs, data)).value;
+        quantized.metric === 'sqnr'
+          ? Number.POSITIVE_INFINITY
+          : (await evaluate(theirs, data, { onProgress: half(0.5) })).value;
       const { metric, samples } = quantized;
       return {
         metric,

@@ -1,0 +1,89 @@
+/** What a model is run on while it is compiled: the data given, else random feeds. */
+import { type CalibrateOptions, calibrate } from '../calibration/calibrate.js';
+import type { DataSet } from '../calibration/dataset.js';
+import { syntheticData } from '../calibration/synthetic.js';
+import { QuantcError } from '../errors/error.js';
+import type { Model, Value } from '../ir/graph.js';
+import type { Ledger } from '../pipeline/ledger.js';
+import type { Range } from '../target/facts.js';
+
+/**
+ * Random feeds, where there are no data: they run the model for the proof. Static ranges from them are a guess, and
+ * the ledger says so.
+ * @param ranges whether activation ranges will be taken from them.
+ * @returns undefined when none can be drawn and none are needed for ranges.
+ */
+export function randomSamples(model: Model, ranges: boolean, ledger: Ledger): DataSet | undefined {
+  try {
+    const samples = syntheticData(model.graph.inputs);
+    if (ranges) {
+      ledger.note(
+        'warning',
+        'W_CALIBRATION_SYNTHETIC',
+        'no calibration data: activation ranges come from random feeds, so accuracy is not to be trusted',
+      );
+    }
+    return samples;
+  } catch (error) {
+    if (!(error instanceof QuantcError) || error.code !== 'E_DATA_SYNTHETIC' || ranges) throw error;
+    ledger.note('warning', 'W_PROOF_FEEDS', `no data and none can be drawn: ${error.message}`);
+    return undefined;
+  }
+}
+
+/**
+ * Ranges of values over the data that there are.
+ * @throws QuantcError E_CALIBRATION_MISSING, E_CALIBRATION_VALUE, and those of `calibrate`
+ */
+export async function observeRanges(
+  model: Model,
+  values: readonly Value[],
+  data: DataSet | undefined,
+  options: CalibrateOptions,
+): Promise<Map<Value, Range>> {
+  if (data === undefined) {
+    throw new QuantcError('E_CALIBRATION_MISSING', 'static int8 needs calibration data', {
+      kind: 'usage',
+      hint: 'Give data with --calib, or choose --precision int8-dynamic.',
+    });
+  }
+  return calibrate(model, values, data, {
+    ...options,
+    onSkip: (value, reason) => {
+      throw new QuantcError('E_CALIBRATION_VALUE', `a value to quantize cannot be observed: ${reason}`, {
+        place: { value: value.name },
+      });
+    },
+  });
+}
+
+/** The same samples, given out until the signal says stop. @throws QuantcError E_ABORTED then */
+export function stoppable(data: DataSet, signal: AbortSignal | undefined): DataSet {
+  if (signal === undefined) return data;
+  const batches = async function* () {
+    for await (const batch of data.batches()) {
+      stopIfAborted(signal);
+      yield batch;
+    }
+  };
+  return {
+    source: data.source,
+    synthetic: data.synthetic,
+    count: data.count,
+    batch: data.batch,
+    ...(data.metric && { metric: data.metric }),
+    ...(data.labels && { labels: data.labels }),
+    batches,
+    async *[Symbol.asyncIterator]() {
+      for await (const { feeds } of batches()) yield feeds;
+    },
+    first: (count) => stoppable(data.first(count), signal),
+    rebatched: (size) => stoppable(data.rebatched(size), signal),
+    digest: () => data.digest(),
+  };
+}
+
+/** @throws QuantcError E_ABORTED when the signal says stop */
+export function stopIfAborted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted) throw new QuantcError('E_ABORTED', 'the compilation was stopped', { kind: 'usage' });
+}

@@ -1,0 +1,108 @@
+/** Files that appear whole, all together, when everything is done; or not at all. */
+import { createHash } from 'node:crypto';
+import {
+  createReadStream,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
+import { basename, join, resolve } from 'node:path';
+import { QuantcError } from '../errors/error.js';
+import type { Model } from '../ir/graph.js';
+import type { FileFacts } from '../report/report.js';
+
+/** A folder beside the outputs, on the same file system, in which they come to be. */
+export class Staging {
+  readonly #out: string;
+  readonly #folder: string;
+  readonly #names: string[] = [];
+
+  /** @throws QuantcError E_OUT_FOLDER when the folder for the outputs cannot be made or written to */
+  constructor(out: string) {
+    this.#out = resolve(out);
+    try {
+      mkdirSync(this.#out, { recursive: true });
+      this.#folder = mkdtempSync(join(this.#out, '.quantc-'));
+    } catch (cause) {
+      throw refused(this.#out, cause);
+    }
+  }
+
+  /** Where to write the file that shall bear this name in the end. */
+  path(name: string): string {
+    return join(this.#folder, name);
+  }
+
+  /** Takes up a file that was written, for the commit. @param inputs files that it must not take the place of */
+  async add(name: string, inputs: Iterable<string>): Promise<FileFacts> {
+    const target = join(this.#out, name);
+    if (existsSync(target)) {
+      const real = realpathSync(target);
+      for (const input of inputs) if (realpathSync(input) === real) throw overwrites(input);
+    }
+    this.#names.push(name);
+    const path = this.path(name);
+    return { path: name, bytes: statSync(path).size, sha256: await digestOf(path) };
+  }
+
+  /** Puts every file in its place, in the order in which they were added. @throws QuantcError E_OUT_FOLDER */
+  commit(): void {
+    for (const name of this.#names) {
+      try {
+        renameSync(this.path(name), join(this.#out, name));
+      } catch (cause) {
+        throw refused(join(this.#out, name), cause);
+      }
+    }
+  }
+
+  /** Takes the folder away with whatever is still in it. */
+  remove(): void {
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+}
+
+/** The model's file and every file of external data that it reads from. */
+export function filesOf(path: string, model: Model): Set<string> {
+  const files = new Set([resolve(path)]);
+  for (const graph of model.graphs()) {
+    for (const value of graph.initializers) {
+      const { source } = value.constant!;
+      if (source.kind === 'file') files.add(resolve(source.path));
+    }
+  }
+  return files;
+}
+
+/** Bytes of all files together. */
+export const bytesOf = (files: Iterable<string>): number =>
+  [...files].reduce((sum, file) => sum + statSync(file).size, 0);
+
+async function digestOf(path: string): Promise<string> {
+  const hash = createHash('sha256');
+  for await (const chunk of createReadStream(path)) hash.update(chunk);
+  return hash.digest('hex');
+}
+
+const overwrites = (input: string): QuantcError =>
+  new QuantcError(
+    'E_OUT_IS_INPUT',
+    `the output would overwrite ${basename(input)}, which the model is read from`,
+    {
+      kind: 'usage',
+      place: { file: input },
+      hint: 'Choose another folder with --out.',
+    },
+  );
+
+const refused = (path: string, cause: unknown): QuantcError =>
+  new QuantcError('E_OUT_FOLDER', `cannot write there: ${(cause as Error).message}`, {
+    kind: 'usage',
+    place: { file: path },
+    hint: 'Choose a folder that can be written to with --out.',
+    cause,
+  });
