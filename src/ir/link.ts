@@ -1,6 +1,6 @@
 /** The links that hold a graph together. For the editing functions of `src/ir` alone: all others go through `edit.ts`. */
 import { fault } from '../errors/error.js';
-import type { Graph, Node, Value } from './graph.js';
+import type { Graph, Node, Use, Value } from './graph.js';
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
@@ -80,7 +80,16 @@ export function addUse(value: Value | undefined, node: Node, index: number): voi
 
 export function forgetUse(value: Value | undefined, node: Node, index: number): void {
   if (value === undefined) return;
-  const at = value.uses.findIndex((use) => use.node === node && use.index === index);
-  if (at < 0) fault('F_EDIT_USES', `use of ${value.name} was not recorded`, { node: node.label });
-  list(value.uses).splice(at, 1);
+  const { uses } = value;
+  const isIt = (use: Use | undefined): boolean => use?.node === node && use.index === index;
+  // From both ends at once: a constant may have 100,000 readers, and walks take them in order or in reverse.
+  let first = 0;
+  let last = uses.length - 1;
+  while (first < last && !isIt(uses[first]) && !isIt(uses[last])) {
+    first += 1;
+    last -= 1;
+  }
+  const at = isIt(uses[first]) ? first : last;
+  if (!isIt(uses[at])) fault('F_EDIT_USES', `use of ${value.name} was not recorded`, { node: node.label });
+  list(uses).splice(at, 1);
 }
