@@ -90,11 +90,11 @@ describe('runtime/compare', () => {
         rounds++;
         return feeds;
       },
-      { maxBytes: 1600 },
+      { maxBytes: 30 },
     );
     expect(rows.map((row) => row.name)).to.deep.equal(['a', 'b', 'c', 'd', 'y']);
     expect(rows.map((row) => row.identical)).to.deep.equal([true, true, false, false, false]);
-    // Dimension N counts as 64: a value takes 768 bytes, and two of them fit.
+    // Dimension N, the batch, counts as 1: a value takes 12 bytes, and two of them fit.
     expect(rounds).to.equal(3);
   });
 });
