@@ -50,23 +50,18 @@ export function usedOutside(match: Match): string | undefined {
 export function place(match: Match): Placement | string {
   const producers = new Set(match.roots.map((root) => root.producer!));
   const [first, anchor] = span(producers);
-  const inside = new Set(match.nodes.values());
-  const tainted = new Set<Value>();
+  // Shared nodes may stay, and then read the replaced roots like any other node.
+  const inside = new Set([...match.nodes].filter(([pattern]) => !pattern.shared).map(([, node]) => node));
+  const tainted = new Set<Value>(match.roots);
   const late: Node[] = [];
   for (let node = first; node !== anchor.next; node = node.next!) {
-    const isTainted = [...valuesRead(node)].some((value) => tainted.has(value));
-    if (inside.has(node)) {
-      if (
-        isTainted &&
-        node.inputs.some((input) => input && tainted.has(input) && !inside.has(input.producer!))
-      )
-        return `${node.label} depends on another output of the match: a fused node would close a cycle`;
-      for (const output of node.outputs) if (match.roots.includes(output)) tainted.add(output);
-    } else if (isTainted) {
-      late.push(node);
-      for (const output of node.outputs) tainted.add(output);
-    }
+    if (inside.has(node) || ![...valuesRead(node)].some((value) => tainted.has(value))) continue;
+    late.push(node);
+    for (const output of node.outputs) tainted.add(output);
   }
+  const cyclic = match.leaves.find((leaf) => tainted.has(leaf));
+  if (cyclic !== undefined)
+    return `${cyclic.name} depends on another output of the match: a fused node would close a cycle`;
   return { anchor, late };
 }
 

@@ -4,7 +4,7 @@
  */
 import type { Attribute } from '../ir/attribute.js';
 import { constantOf, scalarOf } from '../ir/constant.js';
-import type { Node, Value } from '../ir/graph.js';
+import { type Node, Value } from '../ir/graph.js';
 import type { Tensor } from '../ir/tensor.js';
 import type { AttributeCondition, NodePattern, OutputPattern, Pattern, SlotName } from './pattern.js';
 
@@ -35,6 +35,8 @@ export interface Match {
   readonly nodes: ReadonlyMap<NodePattern, Node>;
   /** Bindings by name: values, tensors, numbers, nodes. */
   readonly bound: ReadonlyMap<string, unknown>;
+  /** What the match reads: values bound at its edge, not made inside it. */
+  readonly leaves: readonly Value[];
   /** The values that bound constants came from, so that a replacement can read them again. */
   readonly constants: ReadonlyMap<Tensor, Value>;
 }
@@ -63,6 +65,7 @@ export function matchAt(roots: readonly Pattern[], node: Node): Match | NearMiss
         roots: [output, ...found],
         nodes: new Map(attempt.nodes),
         bound: attempt.slots,
+        leaves: attempt.leaves(),
         constants: attempt.constants,
       };
   }
@@ -75,6 +78,8 @@ class Attempt {
   readonly constants = new Map<Tensor, Value>();
   nearest: NearMiss = { matched: [], reason: '' };
   readonly #graph: Node['graph'];
+  /** Slots that name what a part of the pattern matched. */
+  readonly #named = new Set<string>();
   #steps = 0;
 
   constructor(root: Node) {
@@ -105,6 +110,7 @@ class Attempt {
 
   #slot(slot: SlotName, inner: Pattern | undefined, value: Value | undefined, then: Then): boolean {
     if (inner !== undefined) {
+      this.#named.add(slot.name);
       if (slot.binding.kind !== 'node') return this.match(inner, value, () => this.#bind(slot, value, then));
       return this.match(inner, value, () => this.#bind(slot, value?.producer, then));
     }
@@ -206,6 +212,11 @@ class Attempt {
   ): boolean {
     if (at === patterns.length) return then();
     return this.match(patterns[at]!, values[at], () => this.#inputs(patterns, values, at + 1, then));
+  }
+
+  leaves(): Value[] {
+    const bound = [...this.slots].filter(([name]) => !this.#named.has(name));
+    return bound.map(([, thing]) => thing).filter((thing) => thing instanceof Value);
   }
 
   /** Matches roots from the `at`-th on, each at any reader of what is matched already. */
