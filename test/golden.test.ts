@@ -1,8 +1,21 @@
 import { expect } from 'chai';
+import { canonicalization } from '../passes/index.js';
+import type { Pass } from '../src/index.js';
 import { goldenCases, goldenText, readCase } from './golden.js';
 import { outputDifference, transform } from './golden-run.js';
 
+const singles = (passes: readonly Pass[]): string[] =>
+  passes.flatMap((pass) => (pass.passes ? singles(pass.passes) : [pass.name]));
+
 describe('golden cases', () => {
+  it('show of every pass that changes no result where it fires, and where it must not', () => {
+    const cases = goldenCases();
+    for (const name of new Set(singles(canonicalization))) {
+      const fires = cases.filter((each) => each.pass === name).map((each) => each.config.fires ?? true);
+      expect(fires, name).to.include.members([true, false]);
+    }
+  });
+
   for (const each of goldenCases()) {
     it(`${each.pass}/${each.name}`, async () => {
       const model = readCase(each);
