@@ -7,7 +7,7 @@ import { Parameters } from './train/parameters.js';
 import { saveModel } from './train/save.js';
 import { accuracy, type Forward, percent, train } from './train/train.js';
 
-const steps = Number(process.argv[2] ?? 1500);
+const steps = Number(process.argv[2] ?? 1000);
 const parameters = new Parameters(new SeededRandom(11));
 const network = makeNetwork(parameters);
 const forward: Forward = (tape, samples) => runNetwork(tape, network, samples);

@@ -88,9 +88,9 @@ function chirp(random: SeededRandom, direction: 1 | -1): Wave {
 /** Draws one signal of a kind: 0 stands for −2, 255 for nearly 2. */
 export function drawSignal(kind: number, random: SeededRandom): Uint8Array {
   const wave = KINDS[kind]!.make(random);
-  const gain = random.between(0.5, 1.1);
+  const gain = random.between(0.6, 1.1);
   const [drift, bend, turn] = [random.between(-0.3, 0.3), random.between(-0.5, 0.5), random.next()];
-  const noise = random.between(0.1, 0.6);
+  const noise = random.between(0.05, 0.35);
   return Uint8Array.from({ length: LENGTH }, (_, i) => {
     const t = i / LENGTH;
     const value = gain * wave(t) + drift + bend * Math.sin(Math.PI * (t + turn)) + noise * random.normal();
