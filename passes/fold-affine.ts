@@ -11,17 +11,8 @@ import {
   value,
 } from '../src/index.js';
 import { arithmetic, type ChannelAffine, hasShift, isFoldable, perChannel } from './algebra/affine.js';
-import {
-  asLinear,
-  foldAfter,
-  foldBefore,
-  LINEAR,
-  type Linear,
-  linearOf,
-  ownsWeights,
-  rebuilt,
-  seesNoPadding,
-} from './algebra/linear.js';
+import { foldAfter, foldBefore, rebuilt } from './algebra/fold-weights.js';
+import { asLinear, LINEAR, type Linear, linearOf, ownsWeights, seesNoPadding } from './algebra/linear.js';
 
 const bind = { x: value, w: constant, b: constant.optional, c: constant, linear: node, arithmetic: node };
 

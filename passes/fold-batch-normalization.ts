@@ -1,14 +1,7 @@
 import { constant, type Node, no, node, rewrite, type Tensor, value } from '../src/index.js';
 import { batchNormalization, type ChannelAffine, hasShift, isFoldable } from './algebra/affine.js';
-import {
-  asLinear,
-  foldAfter,
-  foldBefore,
-  LINEAR,
-  linearOf,
-  rebuilt,
-  seesNoPadding,
-} from './algebra/linear.js';
+import { foldAfter, foldBefore, rebuilt } from './algebra/fold-weights.js';
+import { asLinear, LINEAR, linearOf, seesNoPadding } from './algebra/linear.js';
 
 const bind = { x: value, w: constant, b: constant.optional, linear: node, bn: node };
 const statistics = { gamma: constant, beta: constant, mean: constant, variance: constant };

@@ -1,12 +1,4 @@
-import {
-  constant,
-  type RealDType,
-  realArray,
-  realsOf,
-  rewrite,
-  type Tensor,
-  value,
-} from '../src/index.js';
+import { constant, type RealDType, realArray, realsOf, rewrite, Tensor, value } from '../src/index.js';
 
 /** Constants are read to see that nothing cancels; larger ones are left alone. */
 const READABLE = 1 << 20;
@@ -40,18 +32,15 @@ function sourceIndices(tensor: Tensor, shape: readonly number[]): (index: number
 
 type Operation = (one: number, other: number) => number;
 
-const combined =
-  (shape: readonly number[], dtype: RealDType, operation: Operation) =>
-  ([one, other]: readonly Tensor[]): ArrayBufferView => {
-    const [a, b] = [realsOf(one!), realsOf(other!)];
-    const [ofOne, ofOther] = [sourceIndices(one!, shape), sourceIndices(other!, shape)];
-    const result = realArray(
-      dtype,
-      shape.reduce((product, dim) => product * dim, 1),
-    );
-    for (let i = 0; i < result.length; i++) result[i] = operation(a[ofOne(i)]!, b[ofOther(i)]!);
-    return result;
-  };
+/** Both constants as one, now: they have been read already, and a long chain would nest derivations without end. */
+function combined(one: Tensor, other: Tensor, shape: readonly number[], operation: Operation): Tensor {
+  const [a, b] = [realsOf(one), realsOf(other)];
+  const [ofOne, ofOther] = [sourceIndices(one, shape), sourceIndices(other, shape)];
+  const count = shape.reduce((product, dim) => product * dim, 1);
+  const result = realArray(one.dtype as RealDType, count);
+  for (let i = 0; i < count; i++) result[i] = operation(a[ofOne(i)]!, b[ofOther(i)]!);
+  return Tensor.of(one.dtype, shape, result, { name: one.name });
+}
 
 /** Merging must not lose what the two steps kept: no sum that cancels, no product that leaves the range of numbers. */
 const SAFE: Readonly<Record<'Add' | 'Mul', (one: number, other: number, merged: number) => boolean>> = {
@@ -88,7 +77,7 @@ const merge = (opType: 'Add' | 'Mul', sign: string) =>
       const shape = commonShape(a, b)!;
       const operation: Operation =
         opType === 'Add' ? (one, other) => one + other : (one, other) => one * other;
-      const merged = op.derived(a.dtype, shape, [a, b], combined(shape, a.dtype as RealDType, operation));
+      const merged = combined(a, b, shape, operation);
       return opType === 'Add' ? op.Add(x, merged) : op.Mul(x, merged);
     },
   });

@@ -1,21 +1,9 @@
 /**
  * Conv, ConvTranspose, Gemm and MatMul with constant weights, seen alike: y[out] = Σ w[in, out]·x[in] + b[out]. What
- * scales and shifts x or y channel by channel can be moved into w and b.
+ * scales and shifts x or y channel by channel can be moved into w and b (see `fold-weights.ts`).
  */
-import {
-  constantOf,
-  isReal,
-  type Node,
-  type PlannedValue,
-  QuantcError,
-  type RealDType,
-  type ReplacementBuilder,
-  realArray,
-  realsOf,
-  Tensor,
-  type Value,
-} from '../../src/index.js';
-import { type ChannelAffine, type Coefficients, hasScale, hasShift } from './affine.js';
+import { constantOf, isReal, type Node, QuantcError, type Tensor } from '../../src/index.js';
+import { type ChannelAffine, hasScale } from './affine.js';
 
 export const LINEAR = ['Conv', 'ConvTranspose', 'Gemm', 'MatMul'] as const;
 
@@ -39,11 +27,22 @@ export interface Linear {
   readonly beta: number;
 }
 
+/** Weights derived so many times over are left alone: each derivation is a call inside the next one's. */
+const DEEPEST = 64;
+
+function depthOf(weight: Tensor): number {
+  let depth = 0;
+  for (let each: Tensor | undefined = weight; each?.source.kind === 'derived'; each = each.source.from[0])
+    depth++;
+  return depth;
+}
+
 /** Reads a node as a linear operator with constant weights, or says why it is none. */
 export function linearOf(node: Node): Linear | string {
   const weight = constantOf(node.inputs[1]);
   if (weight === undefined) return `the weights of ${node.label} are not constant`;
   if (!isReal(weight.dtype)) return `the weights of ${node.label} are ${weight.dtype}`;
+  if (depthOf(weight) >= DEEPEST) return `the weights of ${node.label} are derived ${DEEPEST} times over`;
   const bias = constantOf(node.inputs[2]);
   if (node.inputs[2] !== undefined && bias === undefined) return `the bias of ${node.label} is not constant`;
   if (bias !== undefined && bias.dtype !== weight.dtype) return `the bias of ${node.label} is ${bias.dtype}`;
@@ -114,107 +113,6 @@ function product(node: Node, common: Common, transposed: boolean): Linear | stri
     inputOf: transposed ? (_, k) => k : (k) => k,
     beta: node.opType === 'Gemm' ? node.float('beta', 1) : 1,
   };
-}
-
-/** What a linear operator becomes. */
-export interface Folded {
-  readonly weight: Tensor;
-  /** As long as there are output channels; absent where there is nothing to add. */
-  readonly bias: Tensor | undefined;
-}
-
-/** scale·(Wx + b) + shift = (scale·W)x + (scale·b + shift), channel by channel of the result. */
-export function foldAfter(linear: Linear, affine: ChannelAffine): Folded {
-  return {
-    weight: scaledWeight(linear, affine, linear.outputOf),
-    bias: foldedBias(linear, affine, [], (old, { scale, shift }) =>
-      old.map((each, i) => each * scale[i]! + shift[i]!),
-    ),
-  };
-}
-
-/** W(scale·x + shift) + b = (W·scale)x + (W·shift + b), channel by channel of the input; nothing may be padded in. */
-export function foldBefore(linear: Linear, affine: ChannelAffine): Folded {
-  const { node, weight, a, b, taps, outputOf, inputOf } = linear;
-  const alpha = node.opType === 'Gemm' ? node.float('alpha', 1) : 1;
-  return {
-    weight: scaledWeight(linear, affine, inputOf),
-    bias: foldedBias(linear, affine, [weight], (old, { shift }, [original]) => {
-      const w = realsOf(original!);
-      const sums = old.slice();
-      for (let i = 0, at = 0; i < a; i++)
-        for (let j = 0; j < b; j++) {
-          let sum = 0;
-          for (let k = 0; k < taps; k++) sum += w[at++]!;
-          sums[outputOf(i, j)]! += alpha * sum * shift[inputOf(i, j)]!;
-        }
-      return sums;
-    }),
-  };
-}
-
-function scaledWeight(
-  linear: Linear,
-  affine: ChannelAffine,
-  channelOf: (a: number, b: number) => number,
-): Tensor {
-  const { weight, a, b, taps } = linear;
-  if (!hasScale(affine)) return weight;
-  const dtype = weight.dtype as RealDType;
-  const compute = ([w, ...from]: readonly Tensor[]): ArrayBufferView => {
-    const { scale } = affine.evaluate(from);
-    const before = realsOf(w!);
-    const after = realArray(dtype, before.length);
-    for (let i = 0, at = 0; i < a; i++)
-      for (let j = 0; j < b; j++) {
-        const factor = scale[channelOf(i, j)]!;
-        for (let k = 0; k < taps; k++, at++) after[at] = before[at]! * factor;
-      }
-    return after;
-  };
-  return Tensor.derive(dtype, weight.shape, [weight, ...affine.from], compute, { name: weight.name });
-}
-
-type BiasChange = (old: Float64Array, change: Coefficients, extra: readonly Tensor[]) => Float64Array;
-
-function foldedBias(
-  linear: Linear,
-  affine: ChannelAffine,
-  extra: readonly Tensor[],
-  change: BiasChange,
-): Tensor | undefined {
-  const { weight, bias, outputs, beta } = linear;
-  if (bias === undefined && !hasShift(affine)) return undefined;
-  const dtype = weight.dtype as RealDType;
-  const parts = bias === undefined ? [] : [bias];
-  const compute = (from: readonly Tensor[]): ArrayBufferView => {
-    const before = bias === undefined ? [0] : realsOf(from[0]!);
-    const old = Float64Array.from({ length: outputs }, (_, i) => beta * before[before.length === 1 ? 0 : i]!);
-    const start = parts.length + extra.length;
-    const sums = change(old, affine.evaluate(from.slice(start)), from.slice(parts.length, start));
-    const after = realArray(dtype, outputs);
-    for (let i = 0; i < outputs; i++) after[i] = sums[i]!;
-    return after;
-  };
-  return Tensor.derive(dtype, [outputs], [...parts, ...extra, ...affine.from], compute, {
-    name: bias?.name || `${weight.name}_bias`,
-  });
-}
-
-/** The operator over `x` with folded weights; MatMul, which has no bias, is followed by an Add. */
-export function rebuilt(
-  op: ReplacementBuilder,
-  { node }: Linear,
-  x: Value,
-  { weight, bias }: Folded,
-): PlannedValue {
-  const same = op.like(node);
-  if (node.opType === 'MatMul') {
-    const product = same.MatMul(x, weight);
-    return bias === undefined ? product : op.Add(product, bias);
-  }
-  if (node.opType === 'Gemm') return same.Gemm(x, weight, bias, { beta: undefined });
-  return node.opType === 'Conv' ? same.Conv(x, weight, bias) : same.ConvTranspose(x, weight, bias);
 }
 
 /** A node that `check` has accepted as linear. */
