@@ -9,8 +9,11 @@ import {
   constantInput,
   floatInput,
   type Node,
+  noActivationBehind,
   rankIs,
   singleOutput,
+  soleReader,
+  startsAtZero,
   type TargetRow,
 } from '../src/index.js';
 
@@ -46,6 +49,43 @@ const nearest = (node: Node): true | string => {
 /** Data that Where, Gather and the like select must be float for the kernel to move it quantized. */
 const transposedOnce = (node: Node): true | string => node.int('transA', 0) === 0 || 'transA is set';
 
+const gemmForm = allOf(
+  floatInput,
+  constantInput(1),
+  constantIfPresent(2),
+  rankIs(1, 2),
+  transposedOnce,
+  attributeIs('alpha', 1, 1),
+  (node) => node.inputs[2] === undefined || attributeIs('beta', 1, 1)(node),
+  (node) => {
+    const bias = node.inputs[2]?.constant;
+    const columns = node.inputs[1]!.constant!.shape[node.int('transB', 0) === 1 ? 0 : 1];
+    return bias === undefined || bias.count === columns || `C has ${bias.count} elements, not ${columns}`;
+  },
+);
+const gemm: TargetRow = {
+  op: 'Gemm',
+  kernel: 'QGemm',
+  inputs: ['activation', 'weight', 'bias'],
+  output: 'float',
+  kind: 'compute',
+  weightAxis: (node) => (node.int('transB', 0) === 1 ? 0 : 1),
+};
+
+const matmulForm = allOf(floatInput, constantInput(1), rankIs(1, 2));
+const matmul: Omit<TargetRow, 'kernel' | 'output'> = {
+  op: 'MatMul',
+  inputs: ['activation', 'weight'],
+  kind: 'compute',
+  weightAxis: () => 1,
+};
+
+/** The activation function behind vanishes into a QuantizeLinear, so that the output leaves quantized. */
+const activationBehind = (node: Node): true | string => {
+  const reader = soleReader(node);
+  return (reader !== undefined && startsAtZero(reader)) || 'no activation from 0 on alone reads its output';
+};
+
 export const cpuRows: readonly TargetRow[] = [
   {
     op: 'Conv',
@@ -56,37 +96,10 @@ export const cpuRows: readonly TargetRow[] = [
     weightAxis: () => 0,
     when: allOf(floatInput, constantInput(1), constantIfPresent(2)),
   },
-  {
-    op: 'Gemm',
-    kernel: 'QGemm',
-    inputs: ['activation', 'weight', 'bias'],
-    output: 'float',
-    kind: 'compute',
-    weightAxis: (node) => (node.int('transB', 0) === 1 ? 0 : 1),
-    when: allOf(
-      floatInput,
-      constantInput(1),
-      constantIfPresent(2),
-      rankIs(1, 2),
-      transposedOnce,
-      attributeIs('alpha', 1, 1),
-      (node) => node.inputs[2] === undefined || attributeIs('beta', 1, 1)(node),
-      (node) => {
-        const bias = node.inputs[2]?.constant;
-        const columns = node.inputs[1]!.constant!.shape[node.int('transB', 0) === 1 ? 0 : 1];
-        return bias === undefined || bias.count === columns || `C has ${bias.count} elements, not ${columns}`;
-      },
-    ),
-  },
-  {
-    op: 'MatMul',
-    kernel: 'MatMulIntegerToFloat',
-    inputs: ['activation', 'weight'],
-    output: 'float',
-    kind: 'compute',
-    weightAxis: () => 1,
-    when: allOf(floatInput, constantInput(1), rankIs(1, 2)),
-  },
+  { ...gemm, when: allOf(gemmForm, noActivationBehind) },
+  { ...gemm, output: 'own', when: allOf(gemmForm, activationBehind) },
+  { ...matmul, kernel: 'MatMulIntegerToFloat', output: 'float', when: allOf(matmulForm, noActivationBehind) },
+  { ...matmul, kernel: 'QLinearMatMul', output: 'own', when: allOf(matmulForm, activationBehind) },
   elementwise('Add', 'QLinearAdd'),
   elementwise('Mul', 'QLinearMul'),
   elementwise('Sigmoid', 'QLinearSigmoid', {

@@ -76,6 +76,39 @@ export const singleOutput: Condition = (node) =>
     .every((output) => output.isOmitted || (output.uses.length === 0 && !output.isOutput)) ||
   'more than one output is used';
 
+/** The one node of the same graph that reads the node's first output, where there is just one and nothing else does. */
+export function soleReader(node: Node): Node | undefined {
+  const output = node.outputs[0];
+  const reader = output?.uses[0]?.node;
+  if (!output || output.uses.length !== 1 || output.isOutput || reader?.graph !== node.graph)
+    return undefined;
+  return reader;
+}
+
+/**
+ * An activation whose least value is exactly 0, so that an unsigned grid over its range starts where it does and makes
+ * it redundant: Relu, or Clip from a constant 0 to a constant or open end.
+ */
+export function startsAtZero(node: Node): boolean {
+  if (node.is('Relu')) return true;
+  if (!node.is('Clip')) return false;
+  const [, least, most] = node.inputs;
+  return (
+    least?.isConstant === true &&
+    least.constant!.toNumbers()[0] === 0 &&
+    (most === undefined || most.isConstant)
+  );
+}
+
+/**
+ * No activation function alone reads the output: ONNX Runtime looks for a QuantizeLinear behind one, and leaves the
+ * group float when it finds none.
+ */
+export const noActivationBehind: Condition = (node) => {
+  const reader = soleReader(node);
+  return !(reader?.is('Relu') || reader?.is('Clip')) || `${reader.opType} alone reads its float output`;
+};
+
 /** What a dynamic dimension behind the first counts as, where sizes are estimated; the first (the batch) counts as one. */
 const ASSUMED = 32;
 

@@ -3,7 +3,7 @@
  * those that merely follow stay quantized only between them; and what the cost table says does not pay is left float.
  */
 import type { Graph, Node, Value } from '../ir/graph.js';
-import { knownElements } from './conditions.js';
+import { knownElements, soleReader, startsAtZero } from './conditions.js';
 import { saving } from './cost.js';
 import { lookUp, roleOf, type Target, type TargetRow } from './target.js';
 
@@ -75,12 +75,8 @@ class Draft {
 
   /** An absorbable activation that alone reads the node's output. */
   #tailOf(node: Node): Node | undefined {
-    const output = node.outputs[0]!;
-    const reader = output.uses[0]?.node;
-    if (output.uses.length !== 1 || output.isOutput || !reader || reader.graph !== node.graph)
-      return undefined;
-    if (!this.#target.absorbed.includes(reader.opType) || reader.domain !== '') return undefined;
-    return reader.inputs.slice(1).every((bound) => bound === undefined || bound.isConstant)
+    const reader = soleReader(node);
+    return reader && this.#target.absorbed.includes(reader.opType) && startsAtZero(reader)
       ? reader
       : undefined;
   }
