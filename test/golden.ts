@@ -13,6 +13,10 @@ import { parseModel } from '../src/text/parse.js';
 export interface CaseConfig {
   /** Passes to run instead of the one that the folder is named for. */
   readonly passes?: readonly string[];
+  /** Target whose table passes that quantize read, by name; ranges are observed over the case's own inputs. */
+  readonly target?: string;
+  /** Why a second run of the passes may edit again; without it a second run must edit nothing. */
+  readonly onlyOnce?: string;
   /** `false`: the pass must leave the input as it is. */
   readonly fires?: boolean;
   /** Code of the verifier's problem that the input has, for a pass that mends it. */
