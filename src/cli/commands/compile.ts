@@ -1,0 +1,101 @@
+import { Command } from 'commander';
+import { type CompileEvent, type CompileRequest, compile } from '../../compile.js';
+import { type Precision, parsePrecision } from '../../recipe.js';
+import { VERSION } from '../../report/version.js';
+import { interruptible } from '../interrupt.js';
+import { collect, collectNames } from '../option.js';
+import { watchProgress } from '../progress.js';
+import { parseBytes, parseCount } from '../quantity.js';
+import { nextSteps, summary } from '../summary.js';
+import { print, printJson } from '../terminal.js';
+import { passTracer, traceLevel } from '../trace.js';
+
+interface Options {
+  readonly target?: readonly string[];
+  readonly precision: Precision;
+  readonly calib?: string;
+  readonly eval?: string;
+  readonly exclude?: readonly string[];
+  readonly out: string;
+  readonly maxMemory?: number;
+  readonly threads?: number;
+  readonly strict?: boolean;
+  readonly json?: boolean;
+}
+
+export function make(): Command {
+  return new Command('quantc compile')
+    .description(
+      'Compiles a trained model for each target: low precision where the target has a kernel that is faster for it, ' +
+        'float where it has none. What is emitted is loaded by ONNX Runtime, compared with the float model, and read ' +
+        'back. Files appear whole in the folder of --out, with quantc.report.json, or not at all. The model is never ' +
+        'written to.',
+    )
+    .argument('<model.onnx>', 'the float model')
+    .option(
+      '--target <names>',
+      'targets, with commas between; `quantc targets` lists them (default: cpu)',
+      collectNames,
+    )
+    .option(
+      '--precision <kind>',
+      'auto, int8 (static), int8-dynamic, int8-weights (float arithmetic) or float; auto is int8 with --calib and int8-dynamic without',
+      parsePrecision,
+      'auto',
+    )
+    .option('--calib <data>', 'data that activation ranges are taken from')
+    .option('--eval <data>', 'data that both models are scored on; calibration never sees them')
+    .option(
+      '--exclude <pattern>',
+      'name or operator of nodes that stay float; * stands for anything; may be repeated',
+      collect,
+    )
+    .option('--out <folder>', 'folder for what is made', 'dist')
+    .option('--max-memory <size>', 'most that the compilation may hold at once (default: 1GiB)', parseBytes)
+    .option('--threads <n>', 'threads inside (default: one a core); the bytes are the same', parseCount)
+    .option('--strict', 'take warnings for errors')
+    .option('--json', 'print the report, and errors, as one JSON document')
+    .addHelpText(
+      'after',
+      `
+<data> is a folder with a data.json (arrays, transforms, labels, metric), an .npz with an array an input, or an
+.npy for a model with one input.
+
+Examples
+  quantc compile model.onnx --target cpu --calib data/ --eval data/
+  quantc compile model.onnx --precision int8-dynamic
+  quantc compile model.onnx --calib calib.npy --exclude 'head*' --exclude Softmax
+  quantc compile model.onnx --calib data/ --strict --json > report.json
+
+Exit codes: 0 done, 1 a proof failed, 2 bad usage or input, 3 a fault of quantc.`,
+    )
+    .action(run);
+}
+
+async function run(model: string, { target, json, ...options }: Options): Promise<void> {
+  const targets = target ?? ['cpu'];
+  const traced = traces();
+  const progress = await watchProgress(traced ? undefined : process.stderr, targets.length);
+  const onEvent = (event: CompileEvent): void => {
+    progress.onEvent(event);
+    traced?.(event);
+  };
+  const request: CompileRequest = { model, targets, ...options, onEvent };
+  const reports = await interruptible((signal) => compile({ ...request, signal })).finally(() =>
+    progress.stop(),
+  );
+  if (json) return printJson({ quantc: VERSION, targets: reports });
+  for (const report of reports) print(summary(report, options.out));
+  print(nextSteps(model, reports, options.out, options));
+}
+
+/** Follows the passes of every target, where the environment asks for it. */
+function traces(): ((event: CompileEvent) => void) | undefined {
+  if (traceLevel() === 0) return undefined;
+  const tracers = new Map<string, ReturnType<typeof passTracer>>();
+  return (event) => {
+    if (event.kind !== 'pass') return;
+    if (!tracers.has(event.target)) tracers.set(event.target, passTracer(event.target));
+    tracers.get(event.target)!(event.event, event.model);
+  };
+}

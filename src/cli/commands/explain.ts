@@ -1,0 +1,54 @@
+import { Command } from 'commander';
+import { explain } from '../../explain.js';
+import { parsePrecision } from '../../recipe.js';
+import { everyNode, grouped } from '../ledger-text.js';
+import { collect } from '../option.js';
+import { heading, print, printJson } from '../terminal.js';
+import { passTracer } from '../trace.js';
+
+interface Options {
+  readonly target: string;
+  readonly precision: ReturnType<typeof parsePrecision>;
+  readonly exclude?: readonly string[];
+  readonly all?: boolean;
+  readonly json?: boolean;
+}
+
+export function make(): Command {
+  return new Command('quantc explain')
+    .description(
+      'Says which kernel of the target takes each node, and of every other node why it stays float. It goes by the ' +
+        "target's table and costs; no data are needed and nothing is written.",
+    )
+    .argument('<model.onnx>', 'the model')
+    .option('--target <name>', 'target to explain for; `quantc targets` lists them', 'cpu')
+    .option('--precision <kind>', 'int8, int8-dynamic, int8-weights or float', parsePrecision, 'int8')
+    .option(
+      '--exclude <pattern>',
+      'name or operator of nodes that stay float; * stands for anything',
+      collect,
+    )
+    .option('--all', 'a row for every node, in graph order')
+    .option('--json', 'print one JSON document')
+    .addHelpText(
+      'after',
+      `
+Examples
+  quantc explain model.onnx --target cpu
+  quantc explain model.onnx --precision int8-dynamic --all
+  quantc explain model.onnx --json | jq '.nodes[] | select(.precision == "float")'
+
+Next: quantc compile model.onnx --target cpu --calib <data>`,
+    )
+    .action(async (path: string, options: Options) => {
+      const { target, exclude } = options;
+      const precision = options.precision === 'auto' ? 'int8' : options.precision;
+      const onPass = passTracer(target);
+      const found = await explain({ model: path, target, precision, exclude, ...(onPass && { onPass }) });
+      if (options.json) return printJson(found);
+      print(heading(`${found.model} for ${found.target}, ${found.precision}`));
+      print(options.all ? everyNode(found.nodes) : `\n${grouped(found.nodes)}`);
+      for (const note of found.notes) print(`${note.level}: ${note.message} (${note.code})`);
+      if (!options.all) print('\n--all shows every node.');
+    });
+}

@@ -1,0 +1,59 @@
+/** A bar on a terminal's stderr while a compilation runs; nothing at all in a pipe. */
+import type { CompileEvent, Stage } from '../compile.js';
+
+/** What part of the whole each stage is reckoned to take, in order. */
+const PARTS: readonly (readonly [stage: Stage, label: string, share: number])[] = [
+  ['read', 'reading', 0.05],
+  ['rewrite', 'rewriting', 0.3],
+  ['calibrate', 'calibrating', 0.25],
+  ['write', 'writing', 0.1],
+  ['prove', 'proving', 0.15],
+  ['evaluate', 'scoring', 0.15],
+];
+
+export interface Progress {
+  readonly onEvent: (event: CompileEvent) => void;
+  /** Takes the bar away. */
+  stop(): void;
+}
+
+/** Watches compilations for some targets. @param stream undefined for no bar */
+export async function watchProgress(
+  stream: NodeJS.WriteStream | undefined,
+  targets: number,
+): Promise<Progress> {
+  if (stream?.isTTY !== true) return { onEvent: () => {}, stop: () => {} };
+  const { SingleBar } = (await import('cli-progress')).default;
+  const bar = new SingleBar({
+    stream,
+    format: ' {bar} {target} {label}',
+    barsize: 24,
+    barCompleteChar: '━',
+    barIncompleteChar: '·',
+    hideCursor: true,
+    clearOnComplete: true,
+    linewrap: false,
+  });
+  bar.start(targets, 0, { target: '', label: 'starting' });
+  const seen = new Set<string>();
+  let label = '';
+  let done = 0;
+  return {
+    onEvent(event) {
+      const { target } = event;
+      seen.add(target);
+      if (event.kind === 'pass') {
+        bar.update(done, { target, label: `${label} · ${event.event.pass}` });
+        return;
+      }
+      const at = PARTS.findIndex(([stage]) => stage === event.stage);
+      const [, name, part] = PARTS[at]!;
+      const before = PARTS.slice(0, at).reduce((sum, [, , share]) => sum + share, 0);
+      // A stage that some compilations do without may come after the next one's name: the bar only goes forward.
+      done = Math.max(done, seen.size - 1 + before + (event.kind === 'share' ? event.share * part : 0));
+      label = name;
+      bar.update(done, { target, label });
+    },
+    stop: () => bar.stop(),
+  };
+}

@@ -1,0 +1,126 @@
+/** What a compilation came to, for people. */
+import { join } from 'node:path';
+import { REPORT_NAME } from '../compile.js';
+import type { LedgerRow } from '../pipeline/ledger.js';
+import type { ErrorFigures, Evaluation, TargetReport } from '../report/report.js';
+import { columns } from './columns.js';
+import { tally } from './ledger-text.js';
+import { counted, formatBytes, formatDecibels } from './quantity.js';
+import { colours, heading } from './terminal.js';
+
+/** Layers whose error is told. */
+const WORST = 5;
+/** Layers with more signal than this are nobody's worry. */
+const FINE_DECIBELS = 40;
+
+/** A paragraph or two on one target's report. @param out folder that the files are in, as the user gave it */
+export function summary(report: TargetReport, out: string): string {
+  const parts = [
+    heading(`${report.model} → ${report.target}, ${report.precision}`),
+    columns([
+      ['size', size(report)],
+      ...(report.proof.evaluation ? [['score', score(report.proof.evaluation)]] : []),
+      ...report.proof.outputs.map((output) => [`output ${output.name}`, closeness(output)]),
+      ['proof', proof(report)],
+      ['nodes', nodes(report.ledger)],
+      ['kernels', kernels(report)],
+    ]),
+  ];
+  const left = report.ledger.filter(({ precision, reason }) => precision === 'float' && reason !== undefined);
+  if (left.length > 0)
+    parts.push(section('Left in float', tally(left.map((row) => [row.opType, row.reason!]))));
+  const worst = worstLayers(report.ledger);
+  if (worst.length > 0) parts.push(section('Layers that lose most', columns(worst, [1])));
+  const notes = [
+    ...report.notes.map(({ level, code, message }) => [
+      level === 'warning' ? colours.yellow(level) : level,
+      `${message} (${code})`,
+    ]),
+    ...report.remarks.map((remark) => ['remark', remark]),
+  ];
+  if (notes.length > 0) parts.push(section('Notes', columns(notes)));
+  parts.push(
+    section(
+      'Written',
+      columns([...report.files.map(({ path }) => [join(out, path)]), [join(out, REPORT_NAME)]]),
+    ),
+  );
+  return `${parts.join('\n')}\n`;
+}
+
+const section = (title: string, text: string): string => `${heading(title)}\n${text}`;
+
+function size({ bytesBefore, bytesAfter }: TargetReport): string {
+  const ratio = (bytesAfter / Math.max(1, bytesBefore)).toFixed(2);
+  return `${formatBytes(bytesBefore)} → ${formatBytes(bytesAfter)} (${ratio}×)`;
+}
+
+/** A metric with its unit. */
+export function formatScore(metric: string, value: number | null): string {
+  if (metric === 'top1') return `${((value ?? Number.NaN) * 100).toFixed(1)} %`;
+  if (metric === 'sqnr') return formatDecibels(value);
+  return (value ?? Number.NaN).toPrecision(5);
+}
+
+function score({ metric, samples, float, quantized }: Evaluation): string {
+  const ours = formatScore(metric, quantized);
+  const on = `on ${counted(samples, 'sample')}`;
+  return metric === 'sqnr' ? `${ours} ${on}` : `${metric} ${formatScore(metric, float)} → ${ours} ${on}`;
+}
+
+function closeness({ sqnr, cosine, maxError, top1Agreement }: ErrorFigures): string {
+  const parts = [sqnr === null ? 'equal bit for bit' : `SQNR ${formatDecibels(sqnr)}`];
+  if (sqnr !== null) parts.push(`cosine ${cosine.toFixed(5)}`, `max error ${maxError.toPrecision(3)}`);
+  if (top1Agreement !== undefined) parts.push(`top-1 agrees on ${(top1Agreement * 100).toFixed(1)} %`);
+  return parts.join(', ');
+}
+
+function proof({ proof: { status, reason, samples, synthetic, executor } }: TargetReport): string {
+  if (status !== 'passed') return colours.yellow(`${status}: ${reason}`);
+  const feeds = `${counted(samples, synthetic ? 'random sample' : 'sample')}`;
+  return `${colours.green('passed')}: ${executor} loads it, gives every kernel promised, compared on ${feeds}`;
+}
+
+function nodes(ledger: readonly LedgerRow[]): string {
+  const counts = new Map<string, number>();
+  for (const { precision } of ledger) counts.set(precision, (counts.get(precision) ?? 0) + 1);
+  return [...counts].map(([precision, count]) => `${count} ${precision}`).join(', ') || 'none';
+}
+
+function kernels({ proof: { kernels: counts } }: TargetReport): string {
+  const sorted = Object.entries(counts).sort(([, a], [, b]) => b - a);
+  return sorted.map(([kernel, count]) => `${kernel} ${count}`).join(', ') || 'not read back';
+}
+
+function worstLayers(ledger: readonly LedgerRow[]): string[][] {
+  return ledger
+    .filter(({ precision, sqnr }) => precision !== 'float' && sqnr !== undefined && sqnr < FINE_DECIBELS)
+    .sort((a, b) => a.sqnr! - b.sqnr!)
+    .slice(0, WORST)
+    .map(({ node, opType, sqnr }) => [node, formatDecibels(sqnr), opType]);
+}
+
+/** What to do with the files, and about what the report says of them. */
+export function nextSteps(
+  model: string,
+  reports: readonly TargetReport[],
+  out: string,
+  given: { calib?: string; eval?: string },
+): string {
+  const steps: string[] = [];
+  const first = reports[0]!;
+  const data = given.eval ? ` --eval ${given.eval}` : given.calib ? ` --calib ${given.calib}` : '';
+  steps.push(`quantc compare ${model} ${join(out, first.files[0]!.path)}${data}`);
+  if (!given.calib)
+    steps.push(`quantc compile ${model} --calib <data>   static int8, with ranges from your data`);
+  else if (!given.eval)
+    steps.push(
+      `quantc compile ${model} --calib ${given.calib} --eval <data>   scores both models on data of your own`,
+    );
+  if (first.ledger.some(({ precision, reason }) => precision === 'float' && reason)) {
+    steps.push(
+      `quantc explain ${model} --target ${first.target} --precision ${first.precision}   every node, and why`,
+    );
+  }
+  return section('Next', columns(steps.map((step) => [step])));
+}
