@@ -25,6 +25,7 @@ export const cpuArm64 = defineTarget({
     integerElement: 0.35,
     quantize: 0.2,
     dequantize: 0.15,
+    vector: 8,
     node: 1000,
   },
   session: {},

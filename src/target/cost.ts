@@ -21,10 +21,15 @@ export function saving(plan: NodePlan, costs: TargetCosts): number {
   if (node.opType === 'Conv') {
     const [, inner = 1, ...kernel] = weight.shape;
     const macs = elements * kernel.reduce((product, size) => product * size, inner);
-    const depthwise = inner === 1 && node.int('group', 1) > 1;
-    return depthwise
-      ? macs * (costs.floatDepthwiseMac - costs.integerDepthwiseMac)
-      : macs * (costs.floatMac - costs.integerMac) + perOutput;
+    const group = node.int('group', 1);
+    if (inner === 1 && group > 1) return macs * (costs.floatDepthwiseMac - costs.integerDepthwiseMac);
+    // Kernels compute whole vectors of output channels; with few of them most lanes idle, and the integer kernel,
+    // which also loses its direct form, loses more.
+    const channels = weight.shape[0]! / group;
+    const idle = Math.max(1, costs.vector / channels);
+    const integerMac =
+      costs.integerMac * (channels >= costs.vector ? 1 : channels >= costs.vector / 2 ? 2.2 : 3.3);
+    return macs * idle * (costs.floatMac - integerMac) + perOutput;
   }
   const columns =
     node.opType === 'Gemm' && node.int('transB', 0) === 1 ? weight.shape[0]! : weight.shape.at(-1)!;

@@ -58,6 +58,8 @@ export interface TargetCosts {
   readonly integerElement: number;
   readonly quantize: number;
   readonly dequantize: number;
+  /** Output channels that a convolution computes at once; with fewer, lanes idle. */
+  readonly vector: number;
   /** Per node, whatever it does. */
   readonly node: number;
 }

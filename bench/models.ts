@@ -1,0 +1,205 @@
+/**
+ * Races what quantc makes of real models against the float originals and the best files that peers made of them:
+ * size, score on held-out data, latency side by side in one process.
+ *   npm run bench -- [--models resnet,kwt] [--kinds static,dynamic] [--rounds 30] [--threads 2] [--json file]
+ */
+import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { openData } from '../src/calibration/data.js';
+import type { DataSet } from '../src/calibration/dataset.js';
+import { evaluate } from '../src/calibration/evaluate.js';
+import { syntheticData } from '../src/calibration/synthetic.js';
+import { compile } from '../src/compile.js';
+import { readModel } from '../src/onnx/read.js';
+import type { TargetReport } from '../src/report/report.js';
+import { race } from '../src/runtime/latency.js';
+import { withSession } from '../src/runtime/session.js';
+import { sharedPath } from '../test/shared.js';
+
+const MODELS = [
+  'mobilenetv2',
+  'resnet20-cifar',
+  'resnet8-tiny',
+  'mnist-opset8',
+  'yolox-nano',
+  'ultraface-rfb320',
+  'ppocr-det',
+  'espcn-x3',
+  'style-starry',
+  'kwt1-keyword',
+  'magika',
+  'stories260k',
+  'shakewiki-3.4m',
+  'silero-vad',
+  'nsnet2-gru',
+  'bert-tiny-messy',
+  'qdq-mobilenetv2',
+] as const;
+const KINDS = { static: 'int8', dynamic: 'int8-dynamic' } as const;
+type Kind = keyof typeof KINDS;
+
+interface Row {
+  readonly model: string;
+  readonly kind: Kind;
+  readonly compileSeconds: number;
+  readonly metric: string;
+  readonly samples: number;
+  readonly score: { readonly float?: number; readonly ours?: number; readonly peer?: number };
+  /** Bytes relative to the float file. */
+  readonly size: { readonly ours: number; readonly peer?: number };
+  /** Median latency relative to the float file's, in one run. */
+  readonly latency: { readonly floatMs: number; readonly ours: number; readonly peer?: number };
+}
+
+const { values: options } = parseArgs({
+  options: {
+    models: { type: 'string' },
+    kinds: { type: 'string', default: 'static,dynamic' },
+    rounds: { type: 'string', default: '30' },
+    threads: { type: 'string', default: '2' },
+    json: { type: 'string' },
+  },
+});
+const threads = Number(options.threads);
+const wanted = options.models?.split(',');
+const rows: Row[] = [];
+const failures: string[] = [];
+const root = mkdtempSync(join(tmpdir(), 'quantc-bench-'));
+try {
+  for (const name of MODELS) {
+    if (wanted && !wanted.some((part) => name.includes(part))) continue;
+    const folder = sharedPath('models', name);
+    if (folder === undefined) {
+      console.warn(`!!! shared model ${name} is not there: skipped`);
+      continue;
+    }
+    for (const kind of options.kinds.split(',') as Kind[]) {
+      try {
+        const row = await benchOne(name, folder, kind);
+        rows.push(row);
+        console.log(line(row));
+      } catch (error) {
+        failures.push(`${name} ${kind}: ${error instanceof Error ? error.message : error}`);
+        console.log(`${name} ${kind} FAILED: ${failures.at(-1)}`);
+      }
+    }
+  }
+} finally {
+  rmSync(root, { recursive: true, force: true });
+}
+summary();
+if (options.json) writeFileSync(options.json, JSON.stringify(rows, undefined, 1));
+if (failures.length > 0) process.exitCode = 1;
+
+async function benchOne(name: string, folder: string, kind: Kind): Promise<Row> {
+  const float = join(folder, 'model.onnx');
+  const hasData = existsSync(join(folder, 'data.json'));
+  const out = join(root, `${name}-${kind}`);
+  const start = performance.now();
+  const [report] = (await compile({
+    model: float,
+    precision: KINDS[kind],
+    out,
+    ...(hasData && { calib: folder }),
+  })) as [TargetReport];
+  const compileSeconds = (performance.now() - start) / 1000;
+  const ours = join(out, report.files[0]!.path);
+  const peers = sharedPath('models', 'peers');
+  const peerFile = peers && join(peers, `${name}.ort-${kind}.onnx`);
+  const peer = peerFile && existsSync(peerFile) ? peerFile : undefined;
+  const inputs = readModel(float).graph.inputs;
+  const data = hasData ? openData(folder, 'eval', inputs) : syntheticData(inputs);
+  const score: { float?: number; ours?: number; peer?: number } = {};
+  let metric = 'sqnr';
+  await withSession(float, { threads }, async (reference) => {
+    const of = async (path: string) =>
+      withSession(path, { threads }, async (session) => {
+        const found = await evaluate(session, data, { reference });
+        metric = found.metric;
+        return found.value;
+      });
+    score.ours = await of(ours);
+    if (peer) score.peer = await of(peer);
+    if (metric !== 'sqnr') score.float = await of(float);
+  });
+  const one = await firstFeed(data);
+  const contenders = [
+    { name: 'float', model: float },
+    { name: 'ours', model: ours },
+    ...(peer ? [{ name: 'peer', model: peer }] : []),
+  ];
+  const times = await race(contenders, [one], { rounds: Number(options.rounds), warmup: 5, threads });
+  const median = new Map(times.map((each) => [each.name, each.median]));
+  const bytes = statSync(float).size;
+  const base = median.get('float')!;
+  return {
+    model: name,
+    kind,
+    compileSeconds,
+    metric,
+    samples: data.count,
+    score,
+    size: { ours: report.bytesAfter / bytes, ...(peer && { peer: statSync(peer).size / bytes }) },
+    latency: {
+      floatMs: base,
+      ours: median.get('ours')! / base,
+      ...(peer && { peer: median.get('peer')! / base }),
+    },
+  };
+}
+
+/** One sample, as an application would run it; data with a fixed batch keep it. */
+async function firstFeed(data: DataSet) {
+  for await (const feeds of data.first(1)) return feeds;
+  throw new Error('no feed');
+}
+
+function line({ model, kind, metric, score, size, latency, compileSeconds }: Row): string {
+  const number = (value: number | undefined, digits: number) =>
+    value === undefined ? '–' : value.toFixed(digits);
+  const scores = [score.float, score.ours, score.peer].map((each) => number(each, 4)).join(' / ');
+  return [
+    model.padEnd(17),
+    kind.padEnd(7),
+    `${metric} float/ours/peer ${scores}`.padEnd(52),
+    `size ${number(size.ours, 3)} peer ${number(size.peer, 3)}`.padEnd(24),
+    `latency ${number(latency.floatMs, 3)} ms × ${number(latency.ours, 2)} peer × ${number(latency.peer, 2)}`.padEnd(
+      42,
+    ),
+    `compiled in ${number(compileSeconds, 1)} s`,
+  ].join('  ');
+}
+
+function summary(): void {
+  const mean = (values: number[]) =>
+    Math.exp(values.reduce((sum, value) => sum + Math.log(value), 0) / values.length);
+  for (const kind of Object.keys(KINDS) as Kind[]) {
+    const all = rows.filter((row) => row.kind === kind);
+    const raced = all.filter((row) => row.latency.peer !== undefined);
+    if (all.length === 0) continue;
+    const slower = all
+      .filter((row) => row.latency.ours > 1)
+      .map((row) => `${row.model} ×${row.latency.ours.toFixed(2)}`);
+    const better = (row: Row) => (row.metric === 'perplexity' ? -1 : 1);
+    const worse = raced
+      .filter((row) => (row.score.ours! - row.score.peer!) * better(row) < 0)
+      .map((row) => row.model);
+    console.log(`\n${kind}: ${all.length} models, ${raced.length} with a peer's file`);
+    console.log(
+      `  latency, geometric mean: ours × ${mean(all.map((row) => row.latency.ours)).toFixed(3)} of float`,
+    );
+    if (raced.length > 0) {
+      console.log(
+        `  on the peer's models: ours × ${mean(raced.map((row) => row.latency.ours)).toFixed(3)}, peer × ${mean(
+          raced.map((row) => row.latency.peer!),
+        ).toFixed(
+          3,
+        )}, ours / peer ${mean(raced.map((row) => row.latency.ours / row.latency.peer!)).toFixed(3)}`,
+      );
+    }
+    console.log(`  slower than float: ${slower.join(', ') || 'none'}`);
+    console.log(`  score below the peer's: ${worse.join(', ') || 'none'}`);
+  }
+}
