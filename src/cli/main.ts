@@ -7,6 +7,7 @@ const [first] = words;
 if (first === '--help' || first === '-h' || (first === 'help' && words.length === 1)) {
   process.stdout.write(overview());
 } else {
-  const { run } = await import('./run.js');
+  const { quietAboutClosedPipes, run } = await import('./run.js');
+  quietAboutClosedPipes();
   process.exitCode = await run(words);
 }

@@ -27,7 +27,6 @@ const LATER_OPTIONS = ['--budget', '--protect', '--config'];
 
 /** Runs one command line. Never throws. @returns the exit code */
 export async function run(words: readonly string[]): Promise<number> {
-  quietAboutClosedPipes();
   const end = words.indexOf('--');
   const json = words.slice(0, end < 0 ? undefined : end).includes('--json');
   try {
@@ -117,7 +116,7 @@ function fromCommander(error: unknown, command: Command, name: string): unknown 
 }
 
 /** `quantc print model.onnx | head` ends early, which is nobody's fault. */
-function quietAboutClosedPipes(): void {
+export function quietAboutClosedPipes(): void {
   for (const stream of [process.stdout, process.stderr]) {
     stream.on('error', (error: NodeJS.ErrnoException) => {
       if (error.code === 'EPIPE') process.exit(0);

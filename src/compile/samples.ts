@@ -1,11 +1,20 @@
 /** What a model is run on while it is compiled: the data given, else random feeds. */
-import { type CalibrateOptions, calibrate } from '../calibration/calibrate.js';
+import { type CalibrateOptions, calibrate, histograms } from '../calibration/calibrate.js';
+import { leastErrorRange, percentileRange } from '../calibration/range.js';
 import type { DataSet } from '../calibration/dataset.js';
 import { syntheticData } from '../calibration/synthetic.js';
 import { QuantcError } from '../errors/error.js';
 import type { Model, Value } from '../ir/graph.js';
 import type { Ledger } from '../pipeline/ledger.js';
 import type { Range } from '../target/facts.js';
+
+/**
+ * How the range of a quantized activation is chosen from what calibration saw.
+ * - `minmax`: all of it. - `mse`: the range whose 8-bit grid loses least, clipping included.
+ * - `percentile`: all but 0.01 % of the elements.
+ */
+export const RANGE_METHODS = ['minmax', 'mse', 'percentile'] as const;
+export type RangeMethod = (typeof RANGE_METHODS)[number];
 
 /**
  * Random feeds, where there are no data: they run the model for the proof. Static ranges from them are a guess, and
@@ -40,6 +49,7 @@ export async function observeRanges(
   values: readonly Value[],
   data: DataSet | undefined,
   options: CalibrateOptions,
+  method: RangeMethod = 'minmax',
 ): Promise<Map<Value, Range>> {
   if (data === undefined) {
     throw new QuantcError('E_CALIBRATION_MISSING', 'static int8 needs calibration data', {
@@ -47,15 +57,27 @@ export async function observeRanges(
       hint: 'Give data with --calib, or choose --precision int8-dynamic.',
     });
   }
-  return calibrate(model, values, data, {
+  const whole: CalibrateOptions = {
     ...options,
     onSkip: (value, reason) => {
       throw new QuantcError('E_CALIBRATION_VALUE', `a value to quantize cannot be observed: ${reason}`, {
         place: { value: value.name },
       });
     },
-  });
+  };
+  if (method === 'minmax') return calibrate(model, values, data, whole);
+  const ranges = new Map<Value, Range>();
+  for (const [value, histogram] of await histograms(model, values, data, whole)) {
+    ranges.set(
+      value,
+      method === 'mse' ? leastErrorRange(histogram, { steps: 255, symmetric: false }) : percentileRange(histogram, PERCENTILE),
+    );
+  }
+  return ranges;
 }
+
+/** Share of the elements that `percentile` keeps inside, in percent. */
+const PERCENTILE = 99.99;
 
 /** The same samples, given out until the signal says stop. @throws QuantcError E_ABORTED then */
 export function stoppable(data: DataSet, signal: AbortSignal | undefined): DataSet {

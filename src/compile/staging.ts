@@ -5,12 +5,14 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   realpathSync,
   renameSync,
+  rmdirSync,
   rmSync,
   statSync,
 } from 'node:fs';
-import { basename, join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { QuantcError } from '../errors/error.js';
 import type { Model } from '../ir/graph.js';
 import type { FileFacts } from '../report/report.js';
@@ -19,13 +21,15 @@ import type { FileFacts } from '../report/report.js';
 export class Staging {
   readonly #out: string;
   readonly #folder: string;
+  /** The outermost folder that had to be made for the outputs. */
+  readonly #made: string | undefined;
   readonly #names: string[] = [];
 
   /** @throws QuantcError E_OUT_FOLDER when the folder for the outputs cannot be made or written to */
   constructor(out: string) {
     this.#out = resolve(out);
     try {
-      mkdirSync(this.#out, { recursive: true });
+      this.#made = mkdirSync(this.#out, { recursive: true });
       this.#folder = mkdtempSync(join(this.#out, '.quantc-'));
     } catch (cause) {
       throw refused(this.#out, cause);
@@ -60,9 +64,14 @@ export class Staging {
     }
   }
 
-  /** Takes the folder away with whatever is still in it. */
+  /** Takes the folder away with whatever is still in it, and the outputs' own if it was made here and holds nothing. */
   remove(): void {
     rmSync(this.#folder, { recursive: true, force: true });
+    if (this.#made === undefined) return;
+    for (let at = this.#out; readdirSync(at).length === 0; at = dirname(at)) {
+      rmdirSync(at);
+      if (at === resolve(this.#made)) return;
+    }
   }
 }
 
