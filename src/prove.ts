@@ -1,7 +1,7 @@
 /** Proof: what is emitted is loaded by its executor, run beside the float model, and read back. */
 import { basename } from 'node:path';
 import type { DataSet } from './calibration/dataset.js';
-import { evaluate } from './calibration/evaluate.js';
+import { evaluatorFor } from './calibration/evaluate.js';
 import type { Model } from './ir/graph.js';
 import type { Ledger } from './pipeline/ledger.js';
 import type { ErrorFigures, Evaluation, Proof } from './report/report.js';
@@ -65,30 +65,33 @@ export async function prove(request: ProofRequest): Promise<Proof> {
   };
 }
 
-/** The metric of both models on data that calibration never saw. */
+/** The metric of both models on data that calibration never saw; each feed is made once for both. */
 async function evaluateBoth(
   { float, emitted, onEvaluation = () => {} }: ProofRequest,
   data: DataSet,
   reference: SessionOptions,
   candidate: SessionOptions,
 ): Promise<Evaluation> {
-  return withSession(float, reference, (theirs) =>
-    withSession(emitted, candidate, async (ours) => {
+  const ours = evaluatorFor(data);
+  const { metric } = ours;
+  // Against itself the float model has no noise: only metrics with a scale of their own have two sides.
+  const theirs = metric === 'sqnr' ? undefined : evaluatorFor(data);
+  return withSession(float, reference, (first) =>
+    withSession(emitted, candidate, async (second) => {
       onEvaluation(0);
-      const half = (start: number) => (share: number) => onEvaluation(start + share / 2);
-      const quantized = await evaluate(ours, data, { reference: theirs, onProgress: half(0) });
-      // Against itself the float model has no noise: only metrics with a scale of their own have two sides.
-      const floatValue =
-        quantized.metric === 'sqnr'
-          ? Number.POSITIVE_INFINITY
-          : (await evaluate(theirs, data, { onProgress: half(0.5) })).value;
-      const { metric, samples } = quantized;
+      for await (const batch of data.batches()) {
+        const expected = await first.run(batch.feeds);
+        ours.add(batch, await second.run(batch.feeds), expected);
+        theirs?.add(batch, expected);
+        onEvaluation((batch.start + batch.count) / data.count);
+      }
+      const { value, samples } = ours.evaluation();
       return {
         metric,
         source: basename(data.source),
         samples,
-        float: floatValue,
-        quantized: quantized.value,
+        float: theirs?.evaluation().value ?? Number.POSITIVE_INFINITY,
+        quantized: value,
       };
     }),
   );
