@@ -1,4 +1,13 @@
-import { definePass, placementOf, planFact, rangesFact, type Value } from '../src/index.js';
+import {
+  definePass,
+  type Observation,
+  placementOf,
+  planFact,
+  type Range,
+  rangeChoicesFact,
+  rangesFact,
+  type Value,
+} from '../src/index.js';
 
 /** Observes the range of every value that the plan quantizes with parameters of its own. */
 export const calibrateRanges = definePass({
@@ -11,6 +20,16 @@ export const calibrateRanges = definePass({
     for (const parameters of placementOf(planFact.get(context)).values.values()) {
       if (parameters.kind === 'range') wanted.add(parameters.of);
     }
-    rangesFact.set(context, wanted.size === 0 ? new Map() : await context.engine.observe(model, [...wanted]));
+    const observed: Map<Value, Observation> =
+      wanted.size === 0 ? new Map() : await context.engine.observe(model, [...wanted]);
+    rangesFact.set(context, observed);
+    const choices = new Map<string, Map<Value, Range>>();
+    for (const [value, { alternatives }] of observed) {
+      for (const [method, range] of Object.entries(alternatives ?? {})) {
+        if (!choices.has(method)) choices.set(method, new Map());
+        choices.get(method)!.set(value, range);
+      }
+    }
+    if (choices.size > 0) rangeChoicesFact.set(context, choices);
   },
 });

@@ -5,7 +5,14 @@ import { originalNames } from '../passes/shorten-names.js';
 import { resolveTargets } from '../targets/index.js';
 import { openData } from './calibration/data.js';
 import { exclusionOf } from './compile/exclusion.js';
-import { observeRanges, randomSamples, stopIfAborted, stoppable } from './compile/samples.js';
+import {
+  likeness,
+  observeRanges,
+  type RangeMethod,
+  randomSamples,
+  stopIfAborted,
+  stoppable,
+} from './compile/samples.js';
 import { bytesOf, filesOf, Staging } from './compile/staging.js';
 import { accept, proveWithin } from './compile/verdict.js';
 import { cloneModel } from './ir/clone.js';
@@ -37,6 +44,8 @@ export interface CompileRequest {
   readonly eval?: string;
   /** Folder for the outputs, made when absent. Default `dist`. */
   readonly out?: string;
+  /** How activation ranges are chosen; default `auto`. */
+  readonly ranges?: RangeMethod;
   /** Names or opTypes (with `*`) of nodes that stay float. A pattern that matches nothing is an error. */
   readonly exclude?: readonly string[];
   /** Bytes that the compilation may hold at once. Default 1 GiB. */
@@ -121,14 +130,10 @@ async function compileFor(target: Target, request: CompileRequest, staging: Stag
     ...createEngine(),
     observe: (at, values) => {
       enter('calibrate');
-      const onProgress = progress('calibrate');
-      return observeRanges(at, values, data.ranges!, {
-        maxMemory: maxMemory / 4,
-        threads,
-        signal,
-        onProgress,
-      });
+      const options = { maxMemory: maxMemory / 4, threads, signal, onProgress: progress('calibrate') };
+      return observeRanges(at, values, data.ranges, options, request.ranges);
     },
+    ...(data.ranges && { likeness: (theirs, ours) => likeness(theirs, ours, data.ranges!, threads) }),
   };
   const facts = new Map<string, unknown>();
   targetFact.set({ facts }, target);

@@ -28,6 +28,7 @@ export {
   definePass,
   type Engine,
   type Fact,
+  type Observation,
   type Pass,
   type PassContext,
   repeatPasses,

@@ -1,4 +1,5 @@
 import { calibrateRanges } from '../passes/calibrate-ranges.js';
+import { chooseRanges } from '../passes/choose-ranges.js';
 import { compressWeights } from '../passes/compress-weights.js';
 import { deadCode } from '../passes/dead-code.js';
 import { deduplicateInitializers } from '../passes/deduplicate-initializers.js';
@@ -38,7 +39,7 @@ export interface Recipe {
 }
 
 const QUANTIZE: Readonly<Record<Exclude<Precision, 'auto'>, readonly Pass[]>> = {
-  int8: [planIntegerKernels, calibrateRanges, insertQdq, compressWeights],
+  int8: [planIntegerKernels, calibrateRanges, chooseRanges, insertQdq, compressWeights],
   'int8-dynamic': [quantizeDynamic, compressWeights],
   'int8-weights': [compressWeights],
   float: [],

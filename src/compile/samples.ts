@@ -1,20 +1,50 @@
 /** What a model is run on while it is compiled: the data given, else random feeds. */
 import { type CalibrateOptions, calibrate, histograms } from '../calibration/calibrate.js';
-import { leastErrorRange, percentileRange } from '../calibration/range.js';
 import type { DataSet } from '../calibration/dataset.js';
+import { evaluate } from '../calibration/evaluate.js';
+import { leastErrorRange, percentileRange } from '../calibration/range.js';
 import { syntheticData } from '../calibration/synthetic.js';
 import { QuantcError } from '../errors/error.js';
 import type { Model, Value } from '../ir/graph.js';
 import type { Ledger } from '../pipeline/ledger.js';
-import type { Range } from '../target/facts.js';
+import type { Observation } from '../pipeline/pass.js';
+import { withSession } from '../runtime/session.js';
 
 /**
- * How the range of a quantized activation is chosen from what calibration saw.
- * - `minmax`: all of it. - `mse`: the range whose 8-bit grid loses least, clipping included.
- * - `percentile`: all but 0.01 % of the elements.
+ * How the ranges of quantized activations are chosen from what calibration saw.
+ * - `minmax`: all of it. - `percentile`: all but 0.01 % of the elements.
+ * - `mse`: the range whose 8-bit grid loses least, clipping included.
+ * - `auto`: of these the one whose model answers most like the float one.
  */
-export const RANGE_METHODS = ['minmax', 'mse', 'percentile'] as const;
+export const RANGE_METHODS = ['auto', 'minmax', 'percentile', 'mse'] as const;
 export type RangeMethod = (typeof RANGE_METHODS)[number];
+
+/** @throws QuantcError E_RANGES_UNKNOWN listing those there are. */
+export function parseRangeMethod(name: string): RangeMethod {
+  if ((RANGE_METHODS as readonly string[]).includes(name)) return name as RangeMethod;
+  throw new QuantcError('E_RANGES_UNKNOWN', `there is no way "${name}" to choose ranges`, {
+    kind: 'usage',
+    hint: `Ways: ${RANGE_METHODS.join(', ')}.`,
+  });
+}
+
+/** Samples on which ranges are judged: enough to tell 2 dB apart, few enough to run several times. */
+const JUDGED = 32;
+
+/** How alike two models answer on the first samples. */
+export async function likeness(
+  reference: Model,
+  candidate: Model,
+  data: DataSet,
+  threads: number | undefined,
+): Promise<number> {
+  return withSession(reference, { threads }, (theirs) =>
+    withSession(candidate, { threads }, async (ours) => {
+      const { value } = await evaluate(ours, data.first(JUDGED), { metric: 'sqnr', reference: theirs });
+      return value;
+    }),
+  );
+}
 
 /**
  * Random feeds, where there are no data: they run the model for the proof. Static ranges from them are a guess, and
@@ -49,8 +79,8 @@ export async function observeRanges(
   values: readonly Value[],
   data: DataSet | undefined,
   options: CalibrateOptions,
-  method: RangeMethod = 'minmax',
-): Promise<Map<Value, Range>> {
+  method: RangeMethod = 'auto',
+): Promise<Map<Value, Observation>> {
   if (data === undefined) {
     throw new QuantcError('E_CALIBRATION_MISSING', 'static int8 needs calibration data', {
       kind: 'usage',
@@ -66,14 +96,17 @@ export async function observeRanges(
     },
   };
   if (method === 'minmax') return calibrate(model, values, data, whole);
-  const ranges = new Map<Value, Range>();
+  const observations = new Map<Value, Observation>();
   for (const [value, histogram] of await histograms(model, values, data, whole)) {
-    ranges.set(
-      value,
-      method === 'mse' ? leastErrorRange(histogram, { steps: 255, symmetric: false }) : percentileRange(histogram, PERCENTILE),
-    );
+    const { min, max } = histogram;
+    const alternatives = {
+      percentile: percentileRange(histogram, PERCENTILE),
+      minmax: { min, max },
+      mse: leastErrorRange(histogram, { steps: 255, symmetric: false }),
+    };
+    observations.set(value, method === 'auto' ? { min, max, alternatives } : alternatives[method]);
   }
-  return ranges;
+  return observations;
 }
 
 /** Share of the elements that `percentile` keeps inside, in percent. */

@@ -10,6 +10,14 @@ import type { Ledger } from './ledger.js';
  */
 export type Fact = 'typed' | 'opset-21' | 'planned' | 'calibrated';
 
+/** What calibration saw of a value. */
+export interface Observation {
+  readonly min: number;
+  readonly max: number;
+  /** Narrower ranges that might do better, by the name of the method that found them. */
+  readonly alternatives?: Readonly<Record<string, { readonly min: number; readonly max: number }>>;
+}
+
 /** The engine's services that a pass may call; `src/runtime` implements them on ONNX Runtime. */
 export interface Engine {
   /** Sets the type of every value, subgraphs and function bodies included, as far as ONNX Runtime can infer. */
@@ -23,7 +31,12 @@ export interface Engine {
    * Smallest and largest element of each value of the main graph over the calibration data.
    * @throws QuantcError E_CALIBRATION_... when there are no data, or a value is NaN or infinite.
    */
-  observe(model: Model, values: readonly Value[]): Promise<Map<Value, { min: number; max: number }>>;
+  observe(model: Model, values: readonly Value[]): Promise<Map<Value, Observation>>;
+  /**
+   * How alike the outputs of two models are over the first calibration samples: 10·log10(Σ y² / Σ (y − ŷ)²), in dB.
+   * Absent when there are no samples.
+   */
+  likeness?(reference: Model, candidate: Model): Promise<number>;
 }
 
 /** What a pass works with besides the model. */

@@ -80,8 +80,7 @@ export const singleOutput: Condition = (node) =>
 export function soleReader(node: Node): Node | undefined {
   const output = node.outputs[0];
   const reader = output?.uses[0]?.node;
-  if (!output || output.uses.length !== 1 || output.isOutput || reader?.graph !== node.graph)
-    return undefined;
+  if (output?.uses.length !== 1 || output.isOutput || reader?.graph !== node.graph) return undefined;
   return reader;
 }
 

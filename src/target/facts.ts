@@ -17,3 +17,5 @@ export const exclusionFact = factKey<Exclusion>('exclusion');
 export const planFact = factKey<Plan>('planned');
 /** Range of every value that the plan quantizes with parameters of its own. */
 export const rangesFact = factKey<ReadonlyMap<Value, Range>>('calibrated');
+/** Further ranges of the same values that may be chosen instead, by the method that found them, in order of preference. */
+export const rangeChoicesFact = factKey<ReadonlyMap<string, ReadonlyMap<Value, Range>>>('range-choices');
