@@ -18,7 +18,10 @@ if (precision !== 'none') {
   const { resolveTargets } = await at('targets/index.js');
   const { targetFact } = await at('src/target/facts.js');
   const marks = [];
-  const mark = (what) => marks.push(`${what} ${Math.round(performance.now())} ms, processor ${process.cpuUsage().user / 1000} + ${process.cpuUsage().system / 1000} ms`);
+  const mark = (what) =>
+    marks.push(
+      `${what} ${Math.round(performance.now())} ms, processor ${process.cpuUsage().user / 1000} + ${process.cpuUsage().system / 1000} ms`,
+    );
   mark('start');
   const graph = readModel(model);
   mark('read');
