@@ -4,6 +4,7 @@
  *   W  →  Mul(Cast(W_q, to = float), s)      W ≈ W_q · s, one scale along the node's own output axis
  * A DequantizeLinear instead would not be folded, and would run at every inference.
  */
+import { Float16Array } from '@petamoriken/float16';
 import {
   addInitializer,
   createNode,
@@ -15,12 +16,20 @@ import {
   quantizedWeight,
   removeInitializer,
   setInput,
+  Tensor,
   tensorType,
   type Value,
 } from '../src/index.js';
 
 /** Constants smaller than this are not worth three more nodes' descriptions. */
 const LEAST_BYTES = 1024;
+
+/**
+ * Operators whose large constants are data rather than weights (anchors, position tables): they are kept as float16,
+ * 11 bits of mantissa, and widened by a Cast that folds just so.
+ */
+const TABLES = new Set(['Add', 'Sub', 'Mul', 'Div']);
+const LEAST_TABLE_BYTES = 4096;
 
 /** Inputs that hold weights, and the axis whose entries get a scale each. */
 const WEIGHTS: Readonly<Record<string, (node: Node) => readonly (readonly [index: number, axis: number])[]>> =
@@ -49,13 +58,18 @@ const WEIGHTS: Readonly<Record<string, (node: Node) => readonly (readonly [index
 
 export const compressWeights = definePass({
   name: 'compress-weights',
-  doc: 'a float weight W of a float node → Mul(Cast(int8 W), scale): a quarter of the bytes, folded back at load',
+  doc: 'a float weight W of a float node → Mul(Cast(int8 W), scale), a large table T → Cast(float16 T): folded back at load',
   needs: ['typed'],
   run(model, context) {
     const exclude = exclusionFact.find(context);
     const widened = new Map<Value, Value>();
     for (const graph of model.graphs()) {
       for (const node of graph.nodes()) {
+        if (node.domain === '' && TABLES.has(node.opType) && exclude?.(node) === undefined) {
+          node.inputs.forEach((table, index) => {
+            if (table && isTable(table)) setInput(node, index, half(table, widened, context, node));
+          });
+        }
         const places = node.domain === '' ? WEIGHTS[node.opType]?.(node) : undefined;
         if (places === undefined || exclude?.(node) !== undefined) continue;
         for (const [index, axis] of places) {
@@ -71,6 +85,39 @@ export const compressWeights = definePass({
     }
   },
 });
+
+const isTable = (value: Value): boolean =>
+  value.isConstant &&
+  value.constant!.dtype === 'float' &&
+  value.constant!.byteLength >= LEAST_TABLE_BYTES &&
+  fitsFloat16(value.constant!.toFloat32());
+
+/** Nothing overflows, and nothing but zero falls below the smallest normal float16, where precision ends. */
+function fitsFloat16(values: Float32Array): boolean {
+  return values.every((value) => value === 0 || (Math.abs(value) <= 65504 && Math.abs(value) >= 2 ** -14));
+}
+
+/** float T → Cast(float16 T) */
+function half(table: Value, widened: Map<Value, Value>, context: PassContext, reader: Node): Value {
+  const known = widened.get(table);
+  if (known !== undefined) return known;
+  const tensor = table.constant!;
+  const graph = table.graph;
+  const stored = Tensor.derive('float16', tensor.shape, [tensor], ([source]) =>
+    Float16Array.from(source!.toFloat32()),
+  );
+  const cast = createNode(graph.first ? { before: graph.first } : { endOf: graph }, {
+    opType: 'Cast',
+    name: `${table.name}_cast`,
+    inputs: [addInitializer(graph, stored, `${table.name}_half`)],
+    attributes: { to: 1 },
+    outputs: [{ name: `${table.name}_widened`, type: tensorType('float', tensor.shape) }],
+  });
+  context.ledger.record(cast, { precision: 'float', reason: 'folded while the model loads' });
+  context.changed('float16 table, widened at load', reader);
+  widened.set(table, cast.outputs[0]!);
+  return cast.outputs[0]!;
+}
 
 function compress(
   node: Node,

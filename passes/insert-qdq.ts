@@ -12,6 +12,7 @@ import {
   type Node,
   type NodePlan,
   type NodePosition,
+  type NodeSpec,
   type Parameters,
   type PassContext,
   placementOf,
@@ -20,6 +21,8 @@ import {
   quantizedBias,
   quantizedWeight,
   rangesFact,
+  removeNode,
+  renameNode,
   replaceAllUses,
   roleOf,
   setInput,
@@ -27,6 +30,7 @@ import {
   Tensor,
   targetFact,
   tensorType,
+  typeBounds,
   type Value,
 } from '../src/index.js';
 
@@ -39,9 +43,17 @@ export const insertQdq = definePass({
   },
 });
 
+/** A node named for its output: no two values share a name, and ONNX Runtime refuses nodes that do. */
+function named(position: NodePosition, spec: NodeSpec): Node {
+  const node = createNode(position, spec);
+  renameNode(node, node.outputs[0]!.name);
+  return node;
+}
+
 /** Scale and zero point of one quantized value, as numbers and as initializers. */
 interface Grid {
   readonly scale: number;
+  readonly zero: number;
   readonly scaleValue: Value;
   readonly zeroPoint: Value;
 }
@@ -65,7 +77,11 @@ class Insertion {
   run(): void {
     const plan = planFact.get(this.#context);
     const { values, givers } = placementOf(plan);
-    for (const [value, parameters] of values) this.#quantizeValue(value, parameters, givers.has(value));
+    for (const [value, parameters] of values) {
+      const giver = givers.get(value);
+      const quantize = this.#quantizeValue(value, parameters, giver !== undefined);
+      if (giver?.tail) this.#dropTail(giver.node, giver.tail, quantize);
+    }
     for (const each of plan.nodes.values()) {
       each.node.inputs.forEach((input, index) => {
         if (input !== undefined) this.#quantizeInput(each, input, index);
@@ -75,7 +91,7 @@ class Insertion {
   }
 
   /** Puts a Q/DQ pair behind a computed value; only kernels of the plan read a value that some kernel gives in float. */
-  #quantizeValue(value: Value, parameters: Parameters, givenQuantized: boolean): void {
+  #quantizeValue(value: Value, parameters: Parameters, givenQuantized: boolean): Node {
     const grid = this.#gridOf(parameters);
     const position: NodePosition = value.producer
       ? { after: value.producer }
@@ -85,17 +101,15 @@ class Insertion {
     const { dtype } = this.#target.activation;
     const shape = value.shape;
     const inputs = [grid.scaleValue, grid.zeroPoint];
-    const quantize = createNode(position, {
+    const quantize = named(position, {
       opType: 'QuantizeLinear',
-      name: `${value.name}_quantize`,
       inputs: [value, ...inputs],
       outputs: [{ name: `${value.name}_quantized`, type: tensorType(dtype, shape) }],
     });
-    const dequantize = createNode(
+    const dequantize = named(
       { after: quantize },
       {
         opType: 'DequantizeLinear',
-        name: `${value.name}_dequantize`,
         inputs: [quantize.outputs[0], ...inputs],
         outputs: [{ name: `${value.name}_dequantized`, type: value.type }],
       },
@@ -107,6 +121,18 @@ class Insertion {
     }
     this.#dequantized.set(value, stands);
     this.#gridOfOutput.set(stands, grid);
+    return quantize;
+  }
+
+  /** What the activation function cuts off, a grid from zero to its top cuts off too: Q(Relu(x)) = Q(x). */
+  #dropTail(node: Node, tail: Node, quantize: Node): void {
+    const grid = this.#gridOfOutput.get(this.#dequantized.get(tail.outputs[0]!)!)!;
+    const steps = typeBounds(this.#target.activation.dtype as QuantizedType);
+    const most = tail.inputs[2]?.constant?.toNumbers()[0] ?? Number.POSITIVE_INFINITY;
+    // Scales are rounded to float32, so that the top may stand a hair above the range.
+    if (grid.zero !== steps.min || grid.scale * (steps.max - grid.zero) > most * (1 + 1e-6)) return;
+    setInput(quantize, 0, node.outputs[0]);
+    removeNode(tail);
   }
 
   #quantizeInput(plan: NodePlan, input: Value, index: number): void {
@@ -124,7 +150,8 @@ class Insertion {
   #quantizeConstant(reader: Node, tensor: Tensor): Value {
     const dtype = this.#target.activation.dtype as QuantizedType;
     const { q, scale, zeroPoint } = quantizedWeight(tensor, { dtype, symmetric: false });
-    return this.#dequantize(reader, tensor.name, q, scale, zeroPoint);
+    const scaleValue = addInitializer(this.#graph, scale, `${tensor.name}_scale`);
+    return this.#dequantize(reader, tensor.name, q, scaleValue, zeroPoint);
   }
 
   /** The weight, and with it the bias, whose scale follows from the weight's and the activation's. */
@@ -140,41 +167,47 @@ class Insertion {
       ...(axis === undefined ? {} : { granularity: 'axis' as const, axis }),
       ...(bias && grid && { scaleFloor: biasScaleFloor(bias.toFloat32(), grid.scale) }),
     });
-    setInput(
-      node,
-      index,
-      this.#dequantize(node, weight.name, quantized.q, quantized.scale, quantized.zeroPoint, axis),
-    );
+    const scale = addInitializer(this.#graph, quantized.scale, `${weight.name}_scale`);
+    setInput(node, index, this.#dequantize(node, weight.name, quantized.q, scale, quantized.zeroPoint, axis));
     this.#context.ledger.record(node, { bytesBefore: weight.byteLength, bytesAfter: quantized.q.byteLength });
     if (bias && grid) {
-      const { q, scale } = quantizedBias(bias, grid.scale, quantized.scale);
-      setInput(node, biasIndex, this.#dequantize(node, bias.name, q, scale, undefined, 0));
+      const { q } = quantizedBias(bias, grid.scale, quantized.scale);
+      setInput(
+        node,
+        biasIndex,
+        this.#dequantize(node, bias.name, q, this.#biasScale(node, bias.name, grid, scale), undefined, 0),
+      );
     }
   }
 
-  #dequantize(
-    reader: Node,
-    name: string,
-    q: Tensor,
-    scale: Tensor,
-    zeroPoint?: Tensor,
-    axis?: number,
-  ): Value {
-    const named = name || 'constant';
-    const inputs = [
-      addInitializer(this.#graph, q, `${named}_quantized`),
-      addInitializer(this.#graph, scale, `${named}_scale`),
-    ];
-    if (zeroPoint) inputs.push(addInitializer(this.#graph, zeroPoint, `${named}_zero_point`));
-    const node = createNode(
+  /**
+   * float32(s_x · s_w), which the kernel demands of a bias: computed in the graph, where every executor folds it while
+   * loading, since both factors are in the file already.
+   */
+  #biasScale(reader: Node, name: string, grid: Grid, weightScale: Value): Value {
+    const product = named(
+      { before: reader },
+      {
+        opType: 'Mul',
+        inputs: [grid.scaleValue, weightScale],
+        outputs: [{ name: `${name}_scale`, type: weightScale.type }],
+      },
+    );
+    return product.outputs[0]!;
+  }
+
+  #dequantize(reader: Node, name: string, q: Tensor, scale: Value, zeroPoint?: Tensor, axis?: number): Value {
+    const wish = name || 'constant';
+    const inputs = [addInitializer(this.#graph, q, `${wish}_quantized`), scale];
+    if (zeroPoint) inputs.push(addInitializer(this.#graph, zeroPoint, `${wish}_zero_point`));
+    const node = named(
       { before: reader },
       {
         opType: 'DequantizeLinear',
-        name: `${named}_dequantize`,
         inputs,
         // 1 is the operator's default; a per-tensor scale has no axis.
-        attributes: { axis: axis === 1 || scale.shape.length === 0 ? undefined : axis },
-        outputs: [{ name: `${named}_dequantized`, type: tensorType('float', q.shape) }],
+        attributes: { axis: axis === 1 || scale.shape?.length === 0 ? undefined : axis },
+        outputs: [{ name: `${wish}_dequantized`, type: tensorType('float', q.shape) }],
       },
     );
     return node.outputs[0]!;
@@ -192,6 +225,7 @@ class Insertion {
       const zero = dtype === 'int8' ? Int8Array.of(zeroPoint) : Uint8Array.of(zeroPoint);
       grid = {
         scale,
+        zero: zeroPoint,
         scaleValue: addInitializer(this.#graph, Tensor.floats([scale], []), 'scale'),
         zeroPoint: addInitializer(this.#graph, Tensor.of(dtype, [], zero), 'zero_point'),
       };

@@ -3,6 +3,7 @@ import { chooseRanges } from '../passes/choose-ranges.js';
 import { compressWeights } from '../passes/compress-weights.js';
 import { deadCode } from '../passes/dead-code.js';
 import { deduplicateInitializers } from '../passes/deduplicate-initializers.js';
+import { dropDefaultAttributes } from '../passes/drop-default-attributes.js';
 import { canonicalization } from '../passes/index.js';
 import { insertQdq } from '../passes/insert-qdq.js';
 import { planIntegerKernels } from '../passes/plan-integer-kernels.js';
@@ -50,6 +51,7 @@ export function recipeFor(precision: Exclude<Precision, 'auto'>): Recipe {
   return {
     canonicalize: canonicalization,
     quantize: QUANTIZE[precision],
-    finish: precision === 'float' ? [] : [deadCode, deduplicateInitializers, shortenNames],
+    finish:
+      precision === 'float' ? [] : [deadCode, deduplicateInitializers, dropDefaultAttributes, shortenNames],
   };
 }

@@ -86,7 +86,7 @@ function reportOf(path: string): TargetReport | undefined {
 
 /**
  * Inner values of both models by name. Where quantc made the second one, the first is made canonical as it was then,
- * and names that were shortened are given back.
+ * and names that were dropped are given back.
  */
 async function layersOf(
   first: string,
@@ -104,13 +104,14 @@ async function layersOf(
   return compareLayers(reference, candidate, () => data.first(LAYER_FEEDS * data.batch), {});
 }
 
-/** Gives the outputs of renamed nodes the names that they have in the reference; all other inner names are hidden. */
+/** Gives the outputs of nodes that lost theirs the names that they have in the reference; all other inner names are hidden. */
 function restoreNames(reference: Model, candidate: Model, names: Readonly<Record<string, string>>): void {
   const originals = new Map([...reference.graph.nodes()].map((node) => [node.label, node]));
   const signature = new Set<Value>([...candidate.graph.inputs, ...candidate.graph.outputs]);
   const wanted = new Map<Value, string>();
   for (const node of candidate.graph.nodes()) {
-    const original = originals.get(names[node.name] ?? '');
+    const first = node.outputs.find((output) => !output.isOmitted)?.name ?? '';
+    const original = originals.get(names[first] ?? '');
     node.outputs.forEach((output, index) => {
       const name = original?.outputs[index]?.name;
       if (name !== undefined && !output.isOmitted) wanted.set(output, name);

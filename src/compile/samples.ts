@@ -14,7 +14,7 @@ import { withSession } from '../runtime/session.js';
  * How the ranges of quantized activations are chosen from what calibration saw.
  * - `minmax`: all of it. - `percentile`: all but 0.01 % of the elements.
  * - `mse`: the range whose 8-bit grid loses least, clipping included.
- * - `auto`: of these the one whose model answers most like the float one.
+ * - `auto`: `percentile`, unless the model answers clearly more like the float one with `minmax`.
  */
 export const RANGE_METHODS = ['auto', 'minmax', 'percentile', 'mse'] as const;
 export type RangeMethod = (typeof RANGE_METHODS)[number];
@@ -99,12 +99,11 @@ export async function observeRanges(
   const observations = new Map<Value, Observation>();
   for (const [value, histogram] of await histograms(model, values, data, whole)) {
     const { min, max } = histogram;
-    const alternatives = {
-      percentile: percentileRange(histogram, PERCENTILE),
-      minmax: { min, max },
-      mse: leastErrorRange(histogram, { steps: 255, symmetric: false }),
-    };
-    observations.set(value, method === 'auto' ? { min, max, alternatives } : alternatives[method]);
+    const percentile = percentileRange(histogram, PERCENTILE);
+    if (method === 'mse')
+      observations.set(value, leastErrorRange(histogram, { steps: 255, symmetric: false }));
+    else if (method === 'percentile') observations.set(value, percentile);
+    else observations.set(value, { min, max, alternatives: { percentile, minmax: { min, max } } });
   }
   return observations;
 }

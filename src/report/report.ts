@@ -60,7 +60,7 @@ export interface TargetReport {
   /** A row a node, in graph order. */
   readonly ledger: readonly LedgerRow[];
   readonly notes: readonly LedgerNote[];
-  /** Names that the nodes of the canonical model had, by the short ones that the file has; empty when kept. */
+  /** Names that nodes of the file had before they were dropped, by the name of their first output; empty when kept. */
   readonly names: Readonly<Record<string, string>>;
 }
 
