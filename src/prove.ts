@@ -3,6 +3,7 @@ import { basename } from 'node:path';
 import type { DataSet } from './calibration/dataset.js';
 import { evaluatorFor } from './calibration/evaluate.js';
 import type { Model } from './ir/graph.js';
+import { readModel } from './onnx/read.js';
 import type { Ledger } from './pipeline/ledger.js';
 import type { ErrorFigures, Evaluation, Proof } from './report/report.js';
 import { type Comparison, compareLayers, compareOutputs } from './runtime/compare.js';
@@ -50,19 +51,49 @@ export async function prove(request: ProofRequest): Promise<Proof> {
       broken.push({ node: row.node, promised: row.kernel ?? '', found: kernel ?? '' });
     if (fate !== 'gone' && kernel !== undefined) request.ledger.refine(node, { kernel });
   }
+  // What was read back still had its names; the file itself must come to the same.
+  const { counts } = await readKernels(readModel(request.emitted), candidate);
+  const reason = whyBroken(broken, outputs, kernels.counts, counts);
   const evaluation =
     request.evaluation && (await evaluateBoth(request, request.evaluation, reference, candidate));
   return {
-    status: broken.length === 0 ? 'passed' : 'failed',
-    ...(broken.length > 0 && { reason: `${broken.length} nodes did not get the kernel they were promised` }),
+    status: reason === undefined ? 'passed' : 'failed',
+    ...(reason !== undefined && { reason }),
     executor: `ONNX Runtime CPU, ${target.name}`,
     samples: samples.count,
     synthetic: samples.synthetic,
     outputs: outputs.map(figures),
-    kernels: Object.fromEntries([...kernels.counts].sort(([a], [b]) => (a < b ? -1 : 1))),
+    kernels: Object.fromEntries([...counts].sort(([a], [b]) => (a < b ? -1 : 1))),
     broken,
     ...(evaluation && { evaluation }),
   };
+}
+
+/** Kernels that are counted in the file too; others may merge, once equal constants are stored once. */
+const PRODUCTS = /^(QLinear(Conv|MatMul)|QGemm|MatMulIntegerToFloat|DynamicQuantizeMatMul)$/;
+
+/** The first promise that does not hold. */
+function whyBroken(
+  broken: Proof['broken'],
+  outputs: readonly Comparison[],
+  expected: ReadonlyMap<string, number>,
+  found: ReadonlyMap<string, number>,
+): string | undefined {
+  const [first] = broken;
+  if (first !== undefined) {
+    const others = broken.length > 1 ? `, and ${broken.length - 1} more nodes are let down` : '';
+    return `${first.node} was promised ${first.promised} and runs as ${first.found}${others}`;
+  }
+  const spoilt = outputs.find(({ mismatched }) => mismatched > 0);
+  if (spoilt !== undefined) {
+    return `output "${spoilt.name}" has ${spoilt.mismatched} elements that are NaN or infinite in one model alone`;
+  }
+  for (const [kernel, count] of expected) {
+    const actual = found.get(kernel) ?? 0;
+    if (PRODUCTS.test(kernel) && actual < count)
+      return `${count} nodes should run as ${kernel}, and ${actual} do`;
+  }
+  return undefined;
 }
 
 /** The metric of both models on data that calibration never saw; each feed is made once for both. */

@@ -37,16 +37,15 @@ export async function proveWithin(
 /** @throws QuantcError E_PROOF when the proof failed, E_STRICT when `strict` and a warning was noted. */
 export function accept(strict: boolean, ledger: Ledger, proof: Proof): void {
   if (proof.status === 'failed') {
-    const { node, promised, found } = proof.broken[0]!;
-    throw new QuantcError(
-      'E_PROOF',
-      `${proof.reason}: ${node} was promised ${promised} and runs as ${found}`,
-      {
-        kind: 'proof',
-        place: { node },
-        hint: "Exclude the node, or report it: the target's table is wrong for this graph.",
-      },
-    );
+    const node = proof.broken[0]?.node;
+    throw new QuantcError('E_PROOF', `the emitted model fails its proof: ${proof.reason}`, {
+      kind: 'proof',
+      place: { node },
+      hint:
+        node === undefined
+          ? 'Compare with --precision float to see whether the float model is at fault.'
+          : "Exclude the node, or report it: the target's table is wrong for this graph.",
+    });
   }
   const warning = ledger.notes.find((note) => note.level === 'warning');
   if (strict && warning) {
