@@ -1,0 +1,129 @@
+/** Runs the quantizing passes on models written as text, and holds what comes out to what was promised. */
+import { expect } from 'chai';
+import type { DataSet } from '../../src/calibration/dataset.js';
+import { observeRanges } from '../../src/compile/samples.js';
+import {
+  cloneModel,
+  type Engine,
+  encodeModel,
+  Ledger,
+  type LedgerRow,
+  type Model,
+  type Node,
+  runPipeline,
+  type Target,
+  targetFact,
+  verify,
+} from '../../src/index.js';
+import { recipeFor } from '../../src/recipe.js';
+import { compareOutputs } from '../../src/runtime/compare.js';
+import { createEngine } from '../../src/runtime/engine.js';
+import { readKernels } from '../../src/runtime/kernels.js';
+import { inferTypes } from '../../src/runtime/types.js';
+import { filledTensor } from '../../src/text/fill.js';
+import { parseModel } from '../../src/text/parse.js';
+import { cpuX64Vnni } from '../../targets/cpu-x64.js';
+import { memoryData } from '../calibration/memory-data.js';
+
+/** A target on which every integer kernel pays, so that tests hold whatever the costs are measured to be. */
+export const eager: Target = {
+  ...cpuX64Vnni,
+  costs: {
+    ...cpuX64Vnni.costs,
+    floatMac: 1,
+    integerMac: 0,
+    floatDepthwiseMac: 1,
+    integerDepthwiseMac: 0,
+    floatOutput: 1,
+    integerOutput: 0,
+    floatElement: 1,
+    integerElement: 0,
+    quantize: 0.001,
+    dequantize: 0.001,
+    node: 0,
+  },
+  rows: cpuX64Vnni.rows.map(({ cost: _cost, ...row }) => row),
+};
+
+export interface Quantized {
+  readonly before: Model;
+  readonly after: Model;
+  readonly ledger: Ledger;
+  readonly data: DataSet;
+  row(node: string): LedgerRow;
+  /** Operators of the model's main graph with how often they occur. */
+  count(opType: string): number;
+}
+
+export interface Options {
+  readonly precision?: 'int8' | 'int8-dynamic' | 'int8-weights';
+  readonly target?: Target;
+  /** Laws that inputs are drawn by. Default: normal. */
+  readonly inputs?: Readonly<Record<string, string>>;
+  readonly exclude?: (node: Node) => string | undefined;
+}
+
+const SAMPLES = 8;
+
+/** Quantizes a model, verified after every pass. */
+export async function quantized(text: string, options: Options = {}): Promise<Quantized> {
+  const model = parseModel(text);
+  await inferTypes(model);
+  const before = cloneModel(model).model;
+  const data = memoryData(
+    Object.fromEntries(
+      model.graph.inputs.map(({ name, shape, dtype }, at) => {
+        const dims = shape!.map((dim, axis) => (axis === 0 ? SAMPLES : Number(dim)));
+        return [name, filledTensor(dtype!, dims, options.inputs?.[name] ?? `normal:${50 + at}`, name)!];
+      }),
+    ),
+    typeof model.graph.inputs[0]!.shape![0] === 'number' ? { batch: 1, exact: true } : { batch: SAMPLES },
+  );
+  const engine: Engine = {
+    ...createEngine(),
+    observe: (at, values) => observeRanges(at, values, data, { threads: 1 }, 'minmax'),
+  };
+  const ledger = new Ledger();
+  const facts = new Map<string, unknown>([['opset-21', true]]);
+  targetFact.set({ facts }, options.target ?? eager);
+  if (options.exclude) facts.set('exclusion', options.exclude);
+  for (const graph of model.graphs()) for (const node of graph.nodes()) ledger.record(node, {});
+  const recipe = recipeFor(options.precision ?? 'int8');
+  await runPipeline(model, recipe.quantize, { engine, ledger, facts, verify: true });
+  expect(verify(model)).to.deep.equal([]);
+  return {
+    before,
+    after: model,
+    ledger,
+    data,
+    row: (name) => {
+      const row = ledger.rows.find(({ node }) => node === name);
+      if (row === undefined) throw new Error(`no row for ${name}`);
+      return row;
+    },
+    count: (opType) => [...model.graph.nodes()].filter((node) => node.opType === opType).length,
+  };
+}
+
+/**
+ * ONNX Runtime loads the model; every node that was promised an integer kernel has one; and every output is as near to
+ * the float model's as said, in dB.
+ */
+export async function expectKept(
+  { before, after, ledger, data }: Quantized,
+  decibels: number,
+): Promise<void> {
+  const { nodes } = await readKernels(after, { threads: 1 });
+  const broken = nodes.flatMap(({ node, fate, kernel }) => {
+    const promised = ledger.find(node)?.precision ?? 'float';
+    return fate === 'float' && /^int8(-dynamic)?$/.test(promised) ? [`${node.label} runs as ${kernel}`] : [];
+  });
+  expect(broken).to.deep.equal([]);
+  const session = { threads: 1 };
+  const bytes = [encodeModel(before), encodeModel(after)] as const;
+  for (const { name, sqnr, identical } of await compareOutputs(...bytes, data, {
+    reference: session,
+    candidate: session,
+  }))
+    expect(identical ? Number.POSITIVE_INFINITY : sqnr, `SQNR of ${name}`).to.be.at.least(decibels);
+}
