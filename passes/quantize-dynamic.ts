@@ -33,6 +33,7 @@ export const quantizeDynamic = definePass({
   run(model, context) {
     const target = targetFact.get(context);
     const exclude = exclusionFact.find(context);
+    const weights: StoredWeights = new Map();
     let used = false;
     for (const graph of model.graphs()) {
       const products = new Map<Value, Product[]>();
@@ -43,15 +44,15 @@ export const quantizeDynamic = definePass({
         const worth = verdict.row ? worthwhile(node, target) : true;
         if (verdict.row && worth === true) {
           const list = products.get(node.inputs[0]!) ?? [];
-          list.push({ node, row: verdict.row, weight: node.inputs[1]!.constant! });
+          list.push({ node, row: verdict.row, weight: node.inputs[1]! });
           products.set(node.inputs[0]!, list);
         } else {
           const reason = verdict.row ? String(worth) : verdict.reason;
           context.ledger.record(node, { precision: 'float', reason });
         }
       }
-      for (const [activation, readers] of products) {
-        rewriteReaders(graph, activation, readers, target, context);
+      for (const readers of products.values()) {
+        rewriteReaders(graph, readers, weights, target, context);
         used = true;
       }
     }
@@ -62,7 +63,43 @@ export const quantizeDynamic = definePass({
 interface Product {
   readonly node: Node;
   readonly row: TargetRow;
-  readonly weight: Tensor;
+  readonly weight: Value;
+}
+
+/** A quantized weight in the graph that its float one is in. */
+interface StoredWeight {
+  readonly q: Value;
+  readonly scale: Value;
+  readonly zeroPoint: Value;
+}
+
+/** Weights as [inner, columns] by the value that they were, as they stood and turned: nodes that share one share it. */
+type StoredWeights = Map<Value, { plain?: StoredWeight; turned?: StoredWeight }>;
+
+function stored(
+  weights: StoredWeights,
+  weight: Value,
+  turned: boolean,
+  { weight: limits }: Target,
+): StoredWeight {
+  const known = weights.get(weight) ?? {};
+  weights.set(weight, known);
+  const form = turned ? 'turned' : 'plain';
+  let found = known[form];
+  if (found === undefined) {
+    const tensor = weight.constant!;
+    const { q, scale, zeroPoint } = quantizedWeight(turned ? transposed(tensor) : tensor, {
+      dtype: limits.dtype as QuantizedType,
+      symmetric: true,
+      clamp: limits.limit,
+      granularity: 'axis',
+      axis: 1,
+    });
+    const add = (part: Tensor, what: string) => addInitializer(weight.graph, part, `${weight.name}_${what}`);
+    found = { q: add(q, 'quantized'), scale: add(scale, 'scale'), zeroPoint: add(zeroPoint, 'zero_point') };
+    known[form] = found;
+  }
+  return found;
 }
 
 /** The integer product must save more than quantizing its activations costs. */
@@ -80,26 +117,17 @@ const weightIsTransposed = (node: Node): boolean => node.opType === 'Gemm' && no
 
 function rewriteReaders(
   graph: Graph,
-  activation: Value,
   readers: readonly Product[],
+  weights: StoredWeights,
   target: Target,
   context: PassContext,
 ): void {
+  // Asked for now: the product that gave it may have been rewritten meanwhile.
+  const activation = readers[0]!.node.inputs[0]!;
   const shared = readers.length > 1 ? quantizeOnce(graph, activation, readers[0]!.node) : undefined;
   for (const { node, weight } of readers) {
-    const stored = weightIsTransposed(node) ? transposed(weight) : weight;
-    const { q, scale, zeroPoint } = quantizedWeight(stored, {
-      dtype: target.weight.dtype as QuantizedType,
-      symmetric: true,
-      clamp: target.weight.limit,
-      granularity: 'axis',
-      axis: 1,
-    });
-    const named = weight.name || node.label;
-    const weightQ = addInitializer(graph, q, `${named}_quantized`);
-    const weightScale = addInitializer(graph, scale, `${named}_scale`);
-    const weightZero = addInitializer(graph, zeroPoint, `${named}_zero_point`);
-    const { bias, last } = biasBehind(node, stored.shape[1]!);
+    const { q, scale, zeroPoint } = stored(weights, weight, weightIsTransposed(node), target);
+    const { bias, last } = biasBehind(node, q.constant!.shape[1]!);
     const product = createNode(
       { before: node },
       {
@@ -107,8 +135,8 @@ function rewriteReaders(
         domain: 'com.microsoft',
         name: node.name,
         inputs: shared
-          ? [shared.q, weightQ, shared.scale, weightScale, shared.zeroPoint, weightZero, bias]
-          : [activation, weightQ, weightScale, weightZero, bias],
+          ? [shared.q, q, shared.scale, scale, shared.zeroPoint, zeroPoint, bias]
+          : [activation, q, scale, zeroPoint, bias],
         outputs: [{ name: node.outputs[0]!.name, type: last.outputs[0]!.type }],
       },
     );
@@ -116,8 +144,8 @@ function rewriteReaders(
     context.ledger.record(node, {
       precision: 'int8-dynamic',
       kernel: product.opType,
-      bytesBefore: weight.byteLength,
-      bytesAfter: q.byteLength,
+      bytesBefore: weight.constant!.byteLength,
+      bytesAfter: q.constant!.byteLength,
     });
     let result = product.outputs[0]!;
     const rest = node.opType === 'Gemm' && bias === undefined ? node.inputs[2] : undefined;

@@ -24,7 +24,10 @@ export interface SyntheticOptions {
  * @throws QuantcError E_DATA_SYNTHETIC for an input of unknown type or rank, or of a dtype that cannot be drawn
  */
 export function syntheticData(signature: readonly InputSignature[], options: SyntheticOptions = {}): DataSet {
-  const inputs = signature.filter((input) => input.constant === undefined);
+  // Copied: a graph's own inputs change while it is compiled.
+  const inputs: InputSignature[] = signature
+    .filter((input) => input.constant === undefined)
+    .map(({ name, type }) => ({ name, type }));
   const { count = 8, seed = 1, dims = {} } = options;
   const fixed = inputs
     .map(({ type }) => (type?.kind === 'tensor' ? type.shape?.[0] : undefined))
@@ -51,10 +54,7 @@ export function syntheticData(signature: readonly InputSignature[], options: Syn
     async *[Symbol.asyncIterator](): AsyncGenerator<Feeds> {
       for await (const { feeds } of batches()) yield feeds;
     },
-    first: (some) =>
-      some >= count
-        ? syntheticData(signature, options)
-        : syntheticData(signature, { ...options, count: some }),
+    first: (some) => (some >= count ? data : syntheticData(inputs, { ...options, count: some })),
     // Feeds are drawn one by one: other sizes would be other samples.
     rebatched: () => data,
     digest: () =>
