@@ -75,7 +75,7 @@ export const compressWeights = definePass({
         for (const [index, axis] of places) {
           const weight = node.inputs[index];
           if (!weight?.isConstant || weight.constant!.dtype !== 'float') continue;
-          if (weight.constant!.byteLength < LEAST_BYTES || axis >= weight.constant!.shape.length) continue;
+          if (!pays(weight.constant!, axis)) continue;
           compress(node, index, axis, weight, widened, context);
         }
       }
@@ -85,6 +85,11 @@ export const compressWeights = definePass({
     }
   },
 });
+
+/** Large enough, and with few scales to its elements. */
+function pays({ shape, count, byteLength }: Tensor, axis: number): boolean {
+  return byteLength >= LEAST_BYTES && axis < shape.length && count + 4 * shape[axis]! <= byteLength / 2;
+}
 
 const isTable = (value: Value): boolean =>
   value.isConstant &&

@@ -15,9 +15,11 @@ import {
   type NodeSpec,
   type Parameters,
   type PassContext,
+  type Plan,
   placementOf,
   planFact,
   type QuantizedType,
+  type QuantizedWeight,
   quantizedBias,
   quantizedWeight,
   rangesFact,
@@ -58,13 +60,24 @@ interface Grid {
   readonly zeroPoint: Value;
 }
 
+/** A quantized weight in the graph. */
+interface StoredWeight {
+  readonly tensor: QuantizedWeight;
+  readonly q: Value;
+  readonly scale: Value;
+  readonly zeroPoint: Value;
+}
+
 class Insertion {
   readonly #graph: Graph;
   readonly #context: PassContext;
   readonly #target: Target;
+  readonly #plan: Plan;
   readonly #grids = new Map<string, Grid>();
   /** DequantizeLinear output that stands for each quantized value. */
   readonly #dequantized = new Map<Value, Value>();
+  /** Weights by the value they were and their axis: nodes that share one share its integers. */
+  readonly #weights = new Map<Value, Map<number | undefined, StoredWeight>>();
   /** The grid of each such output. */
   readonly #gridOfOutput = new Map<Value, Grid>();
 
@@ -72,17 +85,17 @@ class Insertion {
     this.#graph = graph;
     this.#context = context;
     this.#target = targetFact.get(context);
+    this.#plan = planFact.get(context);
   }
 
   run(): void {
-    const plan = planFact.get(this.#context);
-    const { values, givers } = placementOf(plan);
+    const { values, givers } = placementOf(this.#plan);
     for (const [value, parameters] of values) {
       const giver = givers.get(value);
       const quantize = this.#quantizeValue(value, parameters, giver !== undefined);
       if (giver?.tail) this.#dropTail(giver.node, giver.tail, quantize);
     }
-    for (const each of plan.nodes.values()) {
+    for (const each of this.#plan.nodes.values()) {
       each.node.inputs.forEach((input, index) => {
         if (input !== undefined) this.#quantizeInput(each, input, index);
       });
@@ -143,41 +156,77 @@ class Insertion {
       const stands = this.#dequantized.get(input);
       if (stands) setInput(node, index, stands);
       else if (input.isConstant) setInput(node, index, this.#quantizeConstant(node, input.constant!));
-    } else if (role === 'weight') this.#quantizeWeight(plan, input.constant!, index);
+    } else if (role === 'weight') this.#quantizeWeight(plan, input, index);
   }
 
   /** A constant that an elementwise kernel reads as data: one scale, the activations' dtype. */
   #quantizeConstant(reader: Node, tensor: Tensor): Value {
     const dtype = this.#target.activation.dtype as QuantizedType;
     const { q, scale, zeroPoint } = quantizedWeight(tensor, { dtype, symmetric: false });
-    const scaleValue = addInitializer(this.#graph, scale, `${tensor.name}_scale`);
-    return this.#dequantize(reader, tensor.name, q, scaleValue, zeroPoint);
+    const add = (part: Tensor, what: string) => addInitializer(this.#graph, part, `${tensor.name}_${what}`);
+    const stored = [add(q, 'quantized'), add(scale, 'scale'), add(zeroPoint, 'zero_point')];
+    return this.#dequantize(reader, tensor.name, stored);
   }
 
   /** The weight, and with it the bias, whose scale follows from the weight's and the activation's. */
-  #quantizeWeight({ node, row }: NodePlan, weight: Tensor, index: number): void {
+  #quantizeWeight(plan: NodePlan, weight: Value, index: number): void {
+    const { node, row } = plan;
     const axis = row.weightAxis?.(node);
-    const grid = node.inputs[0] && this.#gridOfOutput.get(node.inputs[0]);
-    const biasIndex = row.inputs.indexOf('bias');
-    const bias = biasIndex < 0 ? undefined : node.inputs[biasIndex]?.constant;
-    const quantized = quantizedWeight(weight, {
-      dtype: this.#target.weight.dtype as QuantizedType,
-      symmetric: true,
-      clamp: this.#target.weight.limit,
-      ...(axis === undefined ? {} : { granularity: 'axis' as const, axis }),
-      ...(bias && grid && { scaleFloor: biasScaleFloor(bias.toFloat32(), grid.scale) }),
+    const { tensor, q, scale, zeroPoint } = this.#storedWeight(weight, axis);
+    setInput(node, index, this.#dequantize(node, weight.name, [q, scale, zeroPoint], axis));
+    this.#context.ledger.record(node, {
+      bytesBefore: weight.constant!.byteLength,
+      bytesAfter: tensor.q.byteLength,
     });
-    const scale = addInitializer(this.#graph, quantized.scale, `${weight.name}_scale`);
-    setInput(node, index, this.#dequantize(node, weight.name, quantized.q, scale, quantized.zeroPoint, axis));
-    this.#context.ledger.record(node, { bytesBefore: weight.byteLength, bytesAfter: quantized.q.byteLength });
-    if (bias && grid) {
-      const { q } = quantizedBias(bias, grid.scale, quantized.scale);
-      setInput(
-        node,
-        biasIndex,
-        this.#dequantize(node, bias.name, q, this.#biasScale(node, bias.name, grid, scale), undefined, 0),
-      );
+    const bias = this.#biasOf(plan);
+    if (bias === undefined) return;
+    const integers = quantizedBias(bias.value.constant!, bias.grid.scale, tensor.scale).q;
+    const { name } = bias.value;
+    const parts = [
+      addInitializer(this.#graph, integers, `${name}_quantized`),
+      this.#biasScale(node, name, bias.grid, scale),
+    ];
+    setInput(node, bias.index, this.#dequantize(node, name, parts, 0));
+  }
+
+  /** The bias that a kernel adds in int32, with the grid of the activation that its scale follows from. */
+  #biasOf({ node, row }: NodePlan): { value: Value; index: number; grid: Grid } | undefined {
+    const [input] = node.inputs;
+    const grid = input && this.#gridOfOutput.get(this.#dequantized.get(input) ?? input);
+    const index = row.inputs.indexOf('bias');
+    const value = index < 0 ? undefined : node.inputs[index];
+    return value?.constant && grid ? { value, index, grid } : undefined;
+  }
+
+  /** Integers that serve every kernel which reads this weight so: no scale may be too small for any of their biases. */
+  #storedWeight(weight: Value, axis: number | undefined): StoredWeight {
+    const known = this.#weights.get(weight) ?? new Map<number | undefined, StoredWeight>();
+    this.#weights.set(weight, known);
+    let stored = known.get(axis);
+    if (stored === undefined) {
+      let scaleFloor: Float64Array | undefined;
+      for (const use of weight.uses) {
+        const plan = this.#plan.nodes.get(use.node);
+        if (!plan || roleOf(plan.row, use.index) !== 'weight' || plan.row.weightAxis?.(plan.node) !== axis)
+          continue;
+        const bias = this.#biasOf(plan);
+        if (bias === undefined) continue;
+        const floor = biasScaleFloor(bias.value.constant!.toFloat32(), bias.grid.scale);
+        scaleFloor = scaleFloor?.map((least, channel) => Math.max(least, floor[channel]!)) ?? floor;
+      }
+      const tensor = quantizedWeight(weight.constant!, {
+        dtype: this.#target.weight.dtype as QuantizedType,
+        symmetric: true,
+        clamp: this.#target.weight.limit,
+        ...(axis === undefined ? {} : { granularity: 'axis' as const, axis }),
+        ...(scaleFloor && { scaleFloor }),
+      });
+      const add = (part: Tensor, what: string) => addInitializer(this.#graph, part, `${weight.name}_${what}`);
+      const [q, scale] = [add(tensor.q, 'quantized'), add(tensor.scale, 'scale')];
+      stored = { tensor, q, scale, zeroPoint: add(tensor.zeroPoint, 'zero_point') };
+      known.set(axis, stored);
     }
+    return stored;
   }
 
   /**
@@ -196,18 +245,17 @@ class Insertion {
     return product.outputs[0]!;
   }
 
-  #dequantize(reader: Node, name: string, q: Tensor, scale: Value, zeroPoint?: Tensor, axis?: number): Value {
-    const wish = name || 'constant';
-    const inputs = [addInitializer(this.#graph, q, `${wish}_quantized`), scale];
-    if (zeroPoint) inputs.push(addInitializer(this.#graph, zeroPoint, `${wish}_zero_point`));
+  /** @param inputs integers, scale, and perhaps zero point */
+  #dequantize(reader: Node, name: string, inputs: readonly Value[], axis?: number): Value {
+    const [q, scale] = inputs;
     const node = named(
       { before: reader },
       {
         opType: 'DequantizeLinear',
         inputs,
         // 1 is the operator's default; a per-tensor scale has no axis.
-        attributes: { axis: axis === 1 || scale.shape?.length === 0 ? undefined : axis },
-        outputs: [{ name: `${wish}_dequantized`, type: tensorType('float', q.shape) }],
+        attributes: { axis: axis === 1 || scale!.shape?.length === 0 ? undefined : axis },
+        outputs: [{ name: `${name || 'constant'}_dequantized`, type: tensorType('float', q!.shape) }],
       },
     );
     return node.outputs[0]!;

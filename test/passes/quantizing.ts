@@ -63,7 +63,9 @@ export interface Options {
   readonly exclude?: (node: Node) => string | undefined;
 }
 
-const SAMPLES = 8;
+/** Feeds, and the size of open dimensions in each. */
+const SAMPLES = 4;
+const BATCH = 2;
 
 /** Quantizes a model, verified after every pass. */
 export async function quantized(text: string, options: Options = {}): Promise<Quantized> {
@@ -73,11 +75,11 @@ export async function quantized(text: string, options: Options = {}): Promise<Qu
   const data = memoryData(
     Object.fromEntries(
       model.graph.inputs.map(({ name, shape, dtype }, at) => {
-        const dims = shape!.map((dim, axis) => (axis === 0 ? SAMPLES : Number(dim)));
+        const dims = [SAMPLES, ...shape!.map((dim) => (typeof dim === 'number' ? dim : BATCH))];
         return [name, filledTensor(dtype!, dims, options.inputs?.[name] ?? `normal:${50 + at}`, name)!];
       }),
     ),
-    typeof model.graph.inputs[0]!.shape![0] === 'number' ? { batch: 1, exact: true } : { batch: SAMPLES },
+    { stacked: true },
   );
   const engine: Engine = {
     ...createEngine(),
