@@ -49,8 +49,13 @@ interface Row {
   readonly score: { readonly float?: number; readonly ours?: number; readonly peer?: number };
   /** Bytes relative to the float file. */
   readonly size: { readonly ours: number; readonly peer?: number };
-  /** Median latency relative to the float file's, in one run. */
-  readonly latency: { readonly floatMs: number; readonly ours: number; readonly peer?: number };
+  /** Median latency relative to the float file's, in one run; a second session of that file tells the noise. */
+  readonly latency: {
+    readonly floatMs: number;
+    readonly again: number;
+    readonly ours: number;
+    readonly peer?: number;
+  };
 }
 
 const { values: options } = parseArgs({
@@ -128,12 +133,13 @@ async function benchOne(name: string, folder: string, kind: Kind): Promise<Row> 
   const contenders = [
     { name: 'float', model: float },
     { name: 'ours', model: ours },
+    { name: 'float again', model: float },
     ...(peer ? [{ name: 'peer', model: peer }] : []),
   ];
   const times = await race(contenders, [one], { rounds: Number(options.rounds), warmup: 5, threads });
   const median = new Map(times.map((each) => [each.name, each.median]));
   const bytes = statSync(float).size;
-  const base = median.get('float')!;
+  const [base, again] = [median.get('float')!, median.get('float again')!];
   return {
     model: name,
     kind,
@@ -144,6 +150,7 @@ async function benchOne(name: string, folder: string, kind: Kind): Promise<Row> 
     size: { ours: report.bytesAfter / bytes, ...(peer && { peer: statSync(peer).size / bytes }) },
     latency: {
       floatMs: base,
+      again: again / base,
       ours: median.get('ours')! / base,
       ...(peer && { peer: median.get('peer')! / base }),
     },
@@ -168,6 +175,7 @@ function line({ model, kind, metric, score, size, latency, compileSeconds }: Row
     `latency ${number(latency.floatMs, 3)} ms × ${number(latency.ours, 2)} peer × ${number(latency.peer, 2)}`.padEnd(
       42,
     ),
+    `float again × ${number(latency.again, 2)}`,
     `compiled in ${number(compileSeconds, 1)} s`,
   ].join('  ');
 }
@@ -179,6 +187,8 @@ function summary(): void {
     const all = rows.filter((row) => row.kind === kind);
     const raced = all.filter((row) => row.latency.peer !== undefined);
     if (all.length === 0) continue;
+    // What two sessions of one file differ by says nothing about two files.
+    const noise = Math.max(...all.map(({ latency }) => Math.abs(latency.again - 1)));
     const slower = all
       .filter((row) => row.latency.ours > 1)
       .map((row) => `${row.model} ×${row.latency.ours.toFixed(2)}`);
@@ -199,7 +209,9 @@ function summary(): void {
         )}, ours / peer ${mean(raced.map((row) => row.latency.ours / row.latency.peer!)).toFixed(3)}`,
       );
     }
-    console.log(`  slower than float: ${slower.join(', ') || 'none'}`);
+    console.log(
+      `  slower than float: ${slower.join(', ') || 'none'} (two float sessions differ by up to ${(100 * noise).toFixed(0)} %)`,
+    );
     console.log(`  score below the peer's: ${worse.join(', ') || 'none'}`);
   }
 }
