@@ -24,7 +24,7 @@ import { insertQdq } from './insert-qdq.js';
  * The first choice stays unless another is better by this much, in dB: on samples that calibration has seen, ranges
  * that fit every outlier look better than they are.
  */
-const MARGIN = 2.5;
+const MARGIN = 2.2;
 
 export const chooseRanges = definePass({
   name: 'choose-ranges',

@@ -10,6 +10,7 @@ import {
   floatInput,
   type Node,
   noActivationBehind,
+  noLogBehind,
   rankIs,
   singleOutput,
   soleReader,
@@ -46,11 +47,18 @@ const nearest = (node: Node): true | string => {
   return node.string('coordinate_transformation_mode', '') !== 'tf_crop_and_resize' || 'tf_crop_and_resize';
 };
 
-/** Data that Where, Gather and the like select must be float for the kernel to move it quantized. */
 const transposedOnce = (node: Node): true | string => node.int('transA', 0) === 0 || 'transA is set';
+
+/** The integer kernel knows no dilations, and counts padding otherwise where windows hang over the edge. */
+const averagedOtherwise = (node: Node): string | undefined => {
+  if (node.ints('dilations', []).some((step) => step !== 1)) return 'its integer kernel knows no dilations';
+  const overhanging = node.int('ceil_mode', 0) === 1 && node.int('count_include_pad', 0) === 1;
+  return overhanging ? 'its integer kernel is wrong for ceil_mode with count_include_pad' : undefined;
+};
 
 const gemmForm = allOf(
   floatInput,
+  noLogBehind,
   constantInput(1),
   constantIfPresent(2),
   rankIs(1, 2),
@@ -58,9 +66,10 @@ const gemmForm = allOf(
   attributeIs('alpha', 1, 1),
   (node) => node.inputs[2] === undefined || attributeIs('beta', 1, 1)(node),
   (node) => {
-    const bias = node.inputs[2]?.constant;
+    const shape = node.inputs[2]?.constant?.shape;
     const columns = node.inputs[1]!.constant!.shape[node.int('transB', 0) === 1 ? 0 : 1];
-    return bias === undefined || bias.count === columns || `C has ${bias.count} elements, not ${columns}`;
+    const row = shape?.every((dim, axis) => dim === (axis === shape.length - 1 ? columns : 1)) ?? true;
+    return row && (shape?.length !== 0 || columns === 1) ? true : `C is [${shape}], not a row of ${columns}`;
   },
 );
 const gemm: TargetRow = {
@@ -72,7 +81,7 @@ const gemm: TargetRow = {
   weightAxis: (node) => (node.int('transB', 0) === 1 ? 0 : 1),
 };
 
-const matmulForm = allOf(floatInput, constantInput(1), rankIs(1, 2));
+const matmulForm = allOf(floatInput, noLogBehind, constantInput(1), rankIs(1, 2));
 const matmul: Omit<TargetRow, 'kernel' | 'output'> = {
   op: 'MatMul',
   inputs: ['activation', 'weight'],
@@ -94,7 +103,7 @@ export const cpuRows: readonly TargetRow[] = [
     output: 'own',
     kind: 'compute',
     weightAxis: () => 0,
-    when: allOf(floatInput, constantInput(1), constantIfPresent(2)),
+    when: allOf(floatInput, noLogBehind, constantInput(1), constantIfPresent(2)),
   },
   { ...gemm, when: allOf(gemmForm, noActivationBehind) },
   { ...gemm, output: 'own', when: allOf(gemmForm, activationBehind) },
@@ -108,7 +117,10 @@ export const cpuRows: readonly TargetRow[] = [
   }),
   elementwise('LeakyRelu', 'QLinearLeakyRelu'),
   elementwise('GlobalAveragePool', 'QLinearGlobalAveragePool'),
-  elementwise('AveragePool', 'QLinearAveragePool', { cost: { float: 0.35, integer: 9.3 } }),
+  elementwise('AveragePool', 'QLinearAveragePool', {
+    cost: { float: 0.35, integer: 9.3 },
+    spoils: averagedOtherwise,
+  }),
   elementwise('Concat', 'QLinearConcat'),
   elementwise('Where', 'QLinearWhere', {
     inputs: ['as-is', 'activation', 'activation'],
@@ -139,7 +151,7 @@ export const cpuDynamicRows: readonly TargetRow[] = [
     output: 'float',
     kind: 'compute',
     weightAxis: () => 1,
-    when: allOf(floatInput, constantInput(1), rankIs(1, 2)),
+    when: matmulForm,
   },
   {
     op: 'Gemm',
@@ -150,6 +162,7 @@ export const cpuDynamicRows: readonly TargetRow[] = [
     weightAxis: (node) => (node.int('transB', 0) === 1 ? 0 : 1),
     when: allOf(
       floatInput,
+      noLogBehind,
       constantInput(1),
       rankIs(1, 2),
       transposedOnce,

@@ -108,6 +108,40 @@ export const noActivationBehind: Condition = (node) => {
   return !(reader?.is('Relu') || reader?.is('Clip')) || `${reader.opType} alone reads its float output`;
 };
 
+/** Operators that a logarithm is looked for behind: they carry small values on as small values. */
+const CARRIES = new Set([
+  'Abs',
+  'Add',
+  'Clip',
+  'MatMul',
+  'Max',
+  'Mul',
+  'Pow',
+  'ReduceSum',
+  'Reshape',
+  'Sqrt',
+  'Transpose',
+]);
+
+/**
+ * No logarithm follows, as in the spectrogram at the head of an audio model. The error of integers is the same for large
+ * and small values; a logarithm makes it relative, so that what is quiet drowns in it.
+ */
+export const noLogBehind: Condition = (node) => {
+  let reached = new Set([node]);
+  for (let step = 0; step < 8 && reached.size > 0 && reached.size < 16; step++) {
+    const next = new Set<Node>();
+    for (const each of reached) {
+      for (const use of each.outputs[0]?.uses ?? []) {
+        if (use.node.is('Log')) return `Log of its output follows (${use.node.label})`;
+        if (use.node.domain === '' && CARRIES.has(use.node.opType)) next.add(use.node);
+      }
+    }
+    reached = next;
+  }
+  return true;
+};
+
 /** What a dynamic dimension behind the first counts as, where sizes are estimated; the first (the batch) counts as one. */
 const ASSUMED = 32;
 

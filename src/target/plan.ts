@@ -5,7 +5,7 @@
 import type { Graph, Node, Value } from '../ir/graph.js';
 import { knownElements, soleReader, startsAtZero } from './conditions.js';
 import { saving } from './cost.js';
-import { lookUp, roleOf, type Target, type TargetRow } from './target.js';
+import { lookUp, roleOf, spoiltBy, type Target, type TargetRow } from './target.js';
 
 /** A node that an integer kernel takes. */
 export interface NodePlan {
@@ -44,6 +44,7 @@ export function planStatic(graph: Graph, target: Target, exclude: Exclusion = ()
     if (verdict.row) draft.add(node, verdict.row);
     else draft.declined.set(node, verdict.reason);
   }
+  draft.mindSpoilt();
   draft.settle();
   draft.weigh();
   for (const { node, tail } of draft.nodes.values()) {
@@ -106,6 +107,16 @@ class Draft {
     this.nodes.delete(plan.node);
     this.#givers.delete(plan.output);
     this.declined.set(plan.node, reason);
+  }
+
+  /** What reads the output of a node that must not stand between quantized values cannot have it quantized. */
+  mindSpoilt(): void {
+    for (const plan of [...this.nodes.values()]) {
+      for (const { producer } of this.#activations(plan)) {
+        const reason = producer && spoiltBy(this.#target.rows, producer);
+        if (reason !== undefined) this.#remove(plan, `${producer!.label} must give it float: ${reason}`);
+      }
+    }
   }
 
   /** Followers whose surroundings are float leave, until none does. */

@@ -38,6 +38,11 @@ export interface TargetRow {
   readonly weightAxis?: (node: Node) => number | undefined;
   /** Nanoseconds per output element in float and in integers, where they are not those of an elementwise operator. */
   readonly cost?: { readonly float: number; readonly integer: number };
+  /**
+   * Why this kernel would be wrong for the node, though the executor takes it between quantized values whether it was
+   * asked to or not. Such a node's output is never quantized, so that it does not come to stand there.
+   */
+  readonly spoils?: (node: Node) => string | undefined;
   /** True when the kernel takes the node, otherwise the reason why not, as `quantc explain` shows it. */
   readonly when?: (node: Node) => true | string;
 }
@@ -110,12 +115,21 @@ export const roleOf = (row: TargetRow, index: number): InputRole =>
 /** What a table says of a node: the row that takes it, or every reason why none does. */
 export type TableAnswer = { readonly row: TargetRow } | { readonly row: undefined; readonly reason: string };
 
+const isFor = (row: TargetRow, node: Node): boolean =>
+  row.op === node.opType && (row.domain ?? '') === node.domain;
+
+/** Why the node must not stand between quantized values; see `spoils`. */
+export const spoiltBy = (rows: readonly TargetRow[], node: Node): string | undefined =>
+  rows
+    .map((row) => (isFor(row, node) ? row.spoils?.(node) : undefined))
+    .find((reason) => reason !== undefined);
+
 /** Looks a node up in a table. */
 export function lookUp(rows: readonly TargetRow[], node: Node): TableAnswer {
   const reasons: string[] = [];
   for (const row of rows) {
-    if (row.op !== node.opType || (row.domain ?? '') !== node.domain) continue;
-    const answer = row.when?.(node) ?? true;
+    if (!isFor(row, node)) continue;
+    const answer = row.spoils?.(node) ?? row.when?.(node) ?? true;
     if (answer === true) return { row };
     reasons.push(`${row.kernel}: ${answer}`);
   }
