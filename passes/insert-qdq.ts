@@ -180,7 +180,9 @@ class Insertion {
     });
     const bias = this.#biasOf(plan);
     if (bias === undefined) return;
-    const integers = quantizedBias(bias.value.constant!, bias.grid.scale, tensor.scale).q;
+    // A row or a scalar is the same bias as a list, which is what an axis of scales fits.
+    const list = bias.value.constant!.with({ shape: [bias.value.constant!.count] });
+    const integers = quantizedBias(list, bias.grid.scale, tensor.scale).q;
     const { name } = bias.value;
     const parts = [
       addInitializer(this.#graph, integers, `${name}_quantized`),

@@ -156,7 +156,15 @@ function rewriteReaders(
       ).outputs[0]!;
     }
     replaceAllUses(last.outputs[0]!, result);
-    if (last !== node) removeNode(last);
+    if (last !== node) {
+      const kernel = product.opType;
+      context.ledger.record(last, {
+        precision: 'int8-dynamic',
+        kernel,
+        reason: `absorbed into ${node.label}`,
+      });
+      removeNode(last);
+    }
     removeNode(node);
   }
 }

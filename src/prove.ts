@@ -50,6 +50,10 @@ export async function prove(request: ProofRequest): Promise<Proof> {
     if (promised && fate === 'float')
       broken.push({ node: row.node, promised: row.kernel ?? '', found: kernel ?? '' });
     if (fate !== 'gone' && kernel !== undefined) request.ledger.refine(node, { kernel });
+    if (fate === 'integer' && row.precision === 'float') {
+      const reason = 'the executor computes it in integers by itself, between quantized values';
+      request.ledger.refine(node, { precision: 'int8', reason });
+    }
   }
   // What was read back still had its names; the file itself must come to the same.
   const { counts } = await readKernels(readModel(request.emitted), candidate);

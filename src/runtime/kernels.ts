@@ -162,7 +162,7 @@ function behindLayout(kernel: Node): Node {
 const INTEGER_KERNELS =
   /^(QLinear\w+|QGemm|MatMulIntegerToFloat|MatMulInteger|ConvInteger|DynamicQuantize(MatMul|LSTM)|MatMulNBits|GatherBlockQuantized|QAttention|QMoE|QEmbedLayerNormalization)$/;
 const MOVES_DATA =
-  /^(Reshape|Flatten|Squeeze|Unsqueeze|Transpose|Gather|GatherElements|GatherND|Slice|Split|Concat|Expand|Tile|Pad|MaxPool|ReduceMax|ReduceMin|DepthToSpace|SpaceToDepth|Resize|ArgMax|ArgMin|Identity|Where|Max|Min)$/;
+  /^(Reshape|Flatten|Squeeze|Unsqueeze|Transpose|Gather|GatherElements|GatherND|Slice|Split|Concat|Expand|Tile|Pad|MaxPool|NhwcMaxPool|ReduceMax|ReduceMin|DepthToSpace|SpaceToDepth|Resize|ArgMax|ArgMin|Identity|Where|Max|Min)$/;
 
 /** Follows 8-bit data through the optimized graph, which states no types for values that optimization made. */
 function computesIntegers(kernel: Node, dtypes: Map<Value, DType | undefined>): boolean {

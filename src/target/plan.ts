@@ -112,9 +112,12 @@ class Draft {
   /** What reads the output of a node that must not stand between quantized values cannot have it quantized. */
   mindSpoilt(): void {
     for (const plan of [...this.nodes.values()]) {
-      for (const { producer } of this.#activations(plan)) {
-        const reason = producer && spoiltBy(this.#target.rows, producer);
-        if (reason !== undefined) this.#remove(plan, `${producer!.label} must give it float: ${reason}`);
+      for (const value of this.#activations(plan)) {
+        // An activation function between the two vanishes.
+        const { producer: last } = value;
+        const giver = last && this.#target.absorbed.includes(last.opType) ? last.inputs[0]?.producer : last;
+        const reason = giver && spoiltBy(this.#target.rows, giver);
+        if (reason !== undefined) this.#remove(plan, `${giver!.label} must give it float: ${reason}`);
       }
     }
   }

@@ -23,6 +23,7 @@ describe('quantize-dynamic', () => {
       bytesBefore: 32 * 48 * 4,
       bytesAfter: 32 * 48,
     });
+    expect(made.row('bias').reason).to.equal('absorbed into product');
     expect(made.after.opsets.get('com.microsoft')).to.equal(1);
     await expectKept(made, 34);
   });
