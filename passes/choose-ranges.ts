@@ -7,6 +7,7 @@ import {
   cloneModel,
   definePass,
   exclusionFact,
+  judgedByLikeness,
   Ledger,
   type Model,
   type PassContext,
@@ -22,7 +23,8 @@ import { insertQdq } from './insert-qdq.js';
 
 /**
  * The first choice stays unless another is better by this much, in dB: on samples that calibration has seen, ranges
- * that fit every outlier look better than they are.
+ * that fit every outlier look better than they are, and labels care little for the size of the largest scores. A model
+ * whose outputs themselves are the answer is judged without.
  */
 const MARGIN = 2.2;
 
@@ -34,12 +36,13 @@ export const chooseRanges = definePass({
     const choices = rangeChoicesFact.find(context);
     const { likeness } = context.engine;
     if (choices === undefined || likeness === undefined || planFact.get(context).nodes.size === 0) return;
+    const margin = judgedByLikeness.find(context) ? 0 : MARGIN;
     let best: { method: string; ranges: ReadonlyMap<Value, Range>; score: number } | undefined;
     const scores: string[] = [];
     for (const [method, ranges] of choices) {
       const score = await likeness(model, await quantizedCopy(model, ranges, context));
       scores.push(`${method} ${score.toFixed(1)} dB`);
-      if (best === undefined || score > best.score + MARGIN) best = { method, ranges, score };
+      if (best === undefined || score > best.score + margin) best = { method, ranges, score };
     }
     rangesFact.set(context, best!.ranges);
     context.ledger.note(

@@ -28,7 +28,7 @@ import { type Precision, recipeFor } from './recipe.js';
 import { type FileFacts, reportText, type TargetReport } from './report/report.js';
 import { VERSION } from './report/version.js';
 import { createEngine } from './runtime/engine.js';
-import { exclusionFact, targetFact } from './target/facts.js';
+import { exclusionFact, judgedByLikeness, targetFact } from './target/facts.js';
 import type { Target } from './target/target.js';
 
 /** What to compile, for whom, and how. */
@@ -137,6 +137,7 @@ async function compileFor(target: Target, request: CompileRequest, staging: Stag
   };
   const facts = new Map<string, unknown>();
   targetFact.set({ facts }, target);
+  judgedByLikeness.set({ facts }, data.ranges?.metric === 'sqnr');
   const onPass = (event: PassEvent, at: Model) =>
     tell({ kind: 'pass', target: target.name, event, model: at });
   const run = (passes: readonly Pass[]) => runPipeline(model, passes, { engine, ledger, facts, onPass });

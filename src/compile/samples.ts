@@ -9,6 +9,7 @@ import type { Model, Value } from '../ir/graph.js';
 import type { Ledger } from '../pipeline/ledger.js';
 import type { Observation } from '../pipeline/pass.js';
 import { withSession } from '../runtime/session.js';
+import type { Range } from '../target/facts.js';
 
 /**
  * How the ranges of quantized activations are chosen from what calibration saw.
@@ -95,17 +96,35 @@ export async function observeRanges(
       });
     },
   };
-  if (method === 'minmax') return calibrate(model, values, data, whole);
+  if (method === 'minmax') {
+    const ranges = await calibrate(model, values, data, whole);
+    return new Map([...ranges].map(([value, range]) => [value, snapped(range)]));
+  }
   const observations = new Map<Value, Observation>();
   for (const [value, histogram] of await histograms(model, values, data, whole)) {
-    const { min, max } = histogram;
-    const percentile = percentileRange(histogram, PERCENTILE);
+    const { min, max } = snapped(histogram);
+    const percentile = snapped(percentileRange(histogram, PERCENTILE));
     if (method === 'mse')
-      observations.set(value, leastErrorRange(histogram, { steps: 255, symmetric: false }));
+      observations.set(value, snapped(leastErrorRange(histogram, { steps: 255, symmetric: false })));
     else if (method === 'percentile') observations.set(value, percentile);
     else observations.set(value, { min, max, alternatives: { percentile, minmax: { min, max } } });
   }
   return observations;
+}
+
+/** Significant bits that a range keeps. */
+const RANGE_BITS = 16;
+
+/**
+ * The range, each end moved outwards to the next number of few bits. Processors differ in the last bits of a float
+ * model's values; the ranges taken from them, and so the bytes of the file, should not.
+ */
+const snapped = ({ min, max }: Range): Range => ({ min: outwards(min), max: outwards(max) });
+
+function outwards(x: number): number {
+  if (x === 0 || !Number.isFinite(x)) return x;
+  const step = 2 ** (Math.floor(Math.log2(Math.abs(x))) - RANGE_BITS + 1);
+  return Math.sign(x) * Math.ceil(Math.abs(x) / step) * step;
 }
 
 /** Share of the elements that `percentile` keeps inside, in percent. */

@@ -19,3 +19,5 @@ export const planFact = factKey<Plan>('planned');
 export const rangesFact = factKey<ReadonlyMap<Value, Range>>('calibrated');
 /** Further ranges of the same values that may be chosen instead, by the method that found them, in order of preference. */
 export const rangeChoicesFact = factKey<ReadonlyMap<string, ReadonlyMap<Value, Range>>>('range-choices');
+/** True where the model is judged by how alike its outputs are to the float model's, rather than by labels. */
+export const judgedByLikeness = factKey<boolean>('judged-by-likeness');
