@@ -87,7 +87,8 @@ export async function compile(request: CompileRequest): Promise<TargetReport[]> 
   const staging = new Staging(request.out ?? 'dist');
   try {
     const reports: TargetReport[] = [];
-    for (const target of targets) reports.push(await compileFor(target, request, staging));
+    for (const target of targets)
+      reports.push(await withPool(request, (pool) => compileFor(target, request, staging, pool)));
     writeFileSync(staging.path(REPORT_NAME), reportText({ quantc: VERSION, targets: reports }));
     await staging.add(REPORT_NAME, [request.model]);
     stopIfAborted(request.signal);
@@ -106,7 +107,27 @@ function resolveRequested(wanted: readonly (string | Target)[]): Target[] {
   );
 }
 
-async function compileFor(target: Target, request: CompileRequest, staging: Staging): Promise<TargetReport> {
+/** Threads that are up before they are needed save what starting them takes; below this much it is not worth it. */
+const WARM_BYTES = 64 << 20;
+
+async function withPool<T>(request: CompileRequest, use: (pool: KernelPool) => Promise<T>): Promise<T> {
+  const pool = new KernelPool({
+    threads: request.threads,
+    maxMemory: (request.maxMemory ?? DEFAULT_MEMORY) / 4,
+  });
+  try {
+    return await use(pool);
+  } finally {
+    await pool.close();
+  }
+}
+
+async function compileFor(
+  target: Target,
+  request: CompileRequest,
+  staging: Staging,
+  pool: KernelPool,
+): Promise<TargetReport> {
   const { threads, signal } = request;
   const tell = (event: CompileEvent): void => {
     stopIfAborted(signal);
@@ -120,6 +141,7 @@ async function compileFor(target: Target, request: CompileRequest, staging: Stag
   const model = readModel(request.model);
   const inputs = filesOf(request.model, model);
   const bytesBefore = bytesOf(inputs);
+  if (bytesBefore >= WARM_BYTES) pool.warm();
   const maxMemory = request.maxMemory ?? DEFAULT_MEMORY;
   const ledger = new Ledger();
   const data = dataFor(request, model, ledger);
@@ -154,15 +176,9 @@ async function compileFor(target: Target, request: CompileRequest, staging: Stag
   enter('write');
   const name = `${basename(request.model, extname(request.model))}.${target.name}.onnx`;
   const emitted = staging.path(name);
-  const pool = new KernelPool({ threads, maxMemory: maxMemory / 4 });
-  let written: Awaited<ReturnType<typeof writeModel>>;
-  try {
-    const share = progress('write');
-    const onProgress = (done: number, total: number) => share(total === 0 ? 1 : done / total);
-    written = await writeModel(model, emitted, { ...pool.writing, valueInfo: 'none', onProgress });
-  } finally {
-    await pool.close();
-  }
+  const share = progress('write');
+  const onProgress = (done: number, total: number) => share(total === 0 ? 1 : done / total);
+  const written = await writeModel(model, emitted, { ...pool.writing, valueInfo: 'none', onProgress });
 
   enter('prove');
   const proof = await proveWithin(maxMemory, bytesBefore, ledger, data.samples, (present) =>

@@ -50,7 +50,8 @@ export class Staging {
     }
     this.#names.push(name);
     const path = this.path(name);
-    return { path: name, bytes: statSync(path).size, sha256: await digestOf(path) };
+    const bytes = statSync(path).size;
+    return { path: name, bytes, ...(bytes <= DIGESTED && { sha256: await digestOf(path) }) };
   }
 
   /** Puts every file in its place, in the order in which they were added. @throws QuantcError E_OUT_FOLDER */
@@ -90,6 +91,9 @@ export function filesOf(path: string, model: Model): Set<string> {
 /** Bytes of all files together. */
 export const bytesOf = (files: Iterable<string>): number =>
   [...files].reduce((sum, file) => sum + statSync(file).size, 0);
+
+/** Larger files are not hashed: reading them once more would take longer than making them. */
+const DIGESTED = 64 << 20;
 
 async function digestOf(path: string): Promise<string> {
   const hash = createHash('sha256');

@@ -108,6 +108,11 @@ export class KernelPool {
     }
   }
 
+  /** Starts the threads ahead of work that is sure to come, so that it finds them up. */
+  warm(): void {
+    this.#threads?.warm();
+  }
+
   /** What `writeModel` takes to write with this pool: `writeModel(model, path, { ...pool.writing })`. */
   get writing(): Pick<WriteOptions, 'materialize' | 'place'> {
     return {

@@ -47,6 +47,11 @@ export class Threads {
     });
   }
 
+  /** Starts every thread; they do not keep the process alive before they are given work. */
+  warm(): void {
+    while (this.#lanes.length < this.#count) this.#start().worker.unref();
+  }
+
   /** Ends every thread; tasks that are not done are rejected. */
   async close(): Promise<void> {
     const lanes = this.#lanes.splice(0);
@@ -57,6 +62,10 @@ export class Threads {
   #leastBusy(): Lane {
     const [best] = [...this.#lanes].sort((a, b) => a.jobs.length - b.jobs.length);
     if (best !== undefined && (best.jobs.length === 0 || this.#lanes.length >= this.#count)) return best;
+    return this.#start();
+  }
+
+  #start(): Lane {
     const worker = startWorker();
     const lane: Lane = { worker, jobs: [] };
     this.#lanes.push(lane);

@@ -41,7 +41,8 @@ export interface Proof {
 export interface FileFacts {
   readonly path: string;
   readonly bytes: number;
-  readonly sha256: string;
+  /** Absent for files over 64 MiB. */
+  readonly sha256?: string;
 }
 
 /** The report of one compilation for one target: `quantc.report.json` holds a list of these. */
