@@ -55,7 +55,9 @@ export async function compareModels(request: ComparisonRequest): Promise<Compari
     samples: data.count,
     synthetic: data.synthetic,
     outputs,
-    layers: layers.sort((a, b) => a.sqnr - b.sqnr),
+    layers: layers
+      .filter(({ name }) => !outputs.some((output) => output.name === name))
+      .sort((a, b) => a.sqnr - b.sqnr),
     latency: await latencies(request, data, candidate),
   };
 }

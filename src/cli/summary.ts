@@ -10,6 +10,8 @@ import { colours, heading } from './terminal.js';
 
 /** Layers whose error is told. */
 const WORST = 5;
+/** Outputs with less signal than this want looking after. */
+const POOR_DECIBELS = 15;
 /** Layers with more signal than this are nobody's worry. */
 const FINE_DECIBELS = 40;
 
@@ -121,6 +123,13 @@ export function nextSteps(
     steps.push(
       `quantc explain ${model} --target ${first.target} --precision ${first.precision}   every node, and why`,
     );
+  }
+  const worst = worstLayers(first.ledger)[0]?.[0];
+  if (worst !== undefined && first.proof.outputs.some(({ sqnr }) => sqnr !== null && sqnr < POOR_DECIBELS)) {
+    steps.push(
+      `quantc compile ${model} … --exclude '${worst}'   the outputs lie far off: keep the layer that loses most`,
+    );
+    steps.push(`quantc compile ${model} --precision int8-weights   or keep all of the arithmetic float`);
   }
   return section('Next', columns(steps.map((step) => [step])));
 }

@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { parseRangeMethod, type RangeMethod } from '../../compile/samples.js';
 import { type CompileEvent, type CompileRequest, compile } from '../../compile.js';
 import { type Precision, parsePrecision } from '../../recipe.js';
 import { VERSION } from '../../report/version.js';
@@ -15,6 +16,7 @@ interface Options {
   readonly precision: Precision;
   readonly calib?: string;
   readonly eval?: string;
+  readonly ranges?: RangeMethod;
   readonly exclude?: readonly string[];
   readonly out: string;
   readonly maxMemory?: number;
@@ -45,6 +47,11 @@ export function make(): Command {
     )
     .option('--calib <data>', 'data that activation ranges are taken from')
     .option('--eval <data>', 'data that both models are scored on; calibration never sees them')
+    .option(
+      '--ranges <way>',
+      'how activation ranges are chosen: minmax, percentile (99.99 %), mse, or auto, which judges by the outputs (default: auto)',
+      parseRangeMethod,
+    )
     .option(
       '--exclude <pattern>',
       'name or operator of nodes that stay float; * stands for anything; may be repeated',
