@@ -16,6 +16,7 @@ import {
   quantizedWeight,
   removeInitializer,
   setInput,
+  startOf,
   Tensor,
   tensorType,
   type Value,
@@ -31,6 +32,13 @@ const LEAST_BYTES = 1024;
 const TABLES = new Set(['Add', 'Sub', 'Mul', 'Div']);
 const LEAST_TABLE_BYTES = 4096;
 
+/** W and R, a scale for each gate and unit. */
+const recurrent = () =>
+  [
+    [1, 1],
+    [2, 1],
+  ] as const;
+
 /** Inputs that hold weights, and the axis whose entries get a scale each. */
 const WEIGHTS: Readonly<Record<string, (node: Node) => readonly (readonly [index: number, axis: number])[]>> =
   {
@@ -41,18 +49,9 @@ const WEIGHTS: Readonly<Record<string, (node: Node) => readonly (readonly [index
       [0, 0],
       [1, (node.inputs[1]?.shape?.length ?? 2) - 1],
     ],
-    LSTM: () => [
-      [1, 1],
-      [2, 1],
-    ],
-    GRU: () => [
-      [1, 1],
-      [2, 1],
-    ],
-    RNN: () => [
-      [1, 1],
-      [2, 1],
-    ],
+    LSTM: recurrent,
+    GRU: recurrent,
+    RNN: recurrent,
     Gather: () => [[0, 0]],
   };
 
@@ -65,14 +64,13 @@ export const compressWeights = definePass({
     const widened = new Map<Value, Value>();
     for (const graph of model.graphs()) {
       for (const node of graph.nodes()) {
-        if (node.domain === '' && TABLES.has(node.opType) && exclude?.(node) === undefined) {
+        if (node.domain !== '' || exclude?.(node) !== undefined) continue;
+        if (TABLES.has(node.opType)) {
           node.inputs.forEach((table, index) => {
             if (table && isTable(table)) setInput(node, index, half(table, widened, context, node));
           });
         }
-        const places = node.domain === '' ? WEIGHTS[node.opType]?.(node) : undefined;
-        if (places === undefined || exclude?.(node) !== undefined) continue;
-        for (const [index, axis] of places) {
+        for (const [index, axis] of WEIGHTS[node.opType]?.(node) ?? []) {
           const weight = node.inputs[index];
           if (!weight?.isConstant || weight.constant!.dtype !== 'float') continue;
           if (!pays(weight.constant!, axis)) continue;
@@ -111,7 +109,7 @@ function half(table: Value, widened: Map<Value, Value>, context: PassContext, re
   const stored = Tensor.derive('float16', tensor.shape, [tensor], ([source]) =>
     Float16Array.from(source!.toFloat32()),
   );
-  const cast = createNode(graph.first ? { before: graph.first } : { endOf: graph }, {
+  const cast = createNode(startOf(graph), {
     opType: 'Cast',
     name: `${table.name}_cast`,
     inputs: [addInitializer(graph, stored, `${table.name}_half`)],
@@ -153,8 +151,7 @@ function widen(graph: Graph, weight: Value, axis: number, context: PassContext):
   const { q, scale } = quantizedWeight(tensor, { dtype: 'int8', symmetric: true, granularity: 'axis', axis });
   // The scale broadcasts against the weight: 1 everywhere but along the axis.
   const spread = tensor.shape.map((dim, at) => (at === axis ? dim : 1));
-  const position = graph.first ? { before: graph.first } : { endOf: graph };
-  const cast = createNode(position, {
+  const cast = createNode(startOf(graph), {
     opType: 'Cast',
     name: `${weight.name}_cast`,
     inputs: [addInitializer(graph, q, `${weight.name}_quantized`)],

@@ -90,9 +90,8 @@ const rules: Rules = {
  * Pad, Slice, Expand, Tile, Resize, Split, Concat and pools that move or change nothing; x·1, x/1, x¹, x−0, x∧true,
  * x∨false; Sum, Mean, Max, Min of one; Where whose condition is constant; ¬¬x, −−x; |·|, ⌈·⌉, ⌊·⌋ applied twice; Relu
  * of what is at least 0 or is cut again; reductions of nothing. Each rule proves that dtype, shape and every element
- * are those of x. x+0, and the
- * mean of one, turn −0 into +0: they go only where x is an integer or never −0, or nobody divides by the result. A node whose output leaves
- * the graph stays as an Identity where x cannot leave in its place.
+ * are those of x. x+0, and the mean of one, turn −0 into +0: they go only where x is an integer or never −0, or nobody
+ * divides by the result. A node whose output leaves the graph stays as an Identity where x cannot leave in its place.
  */
 export const dropNoOps = definePass({
   name: 'drop-no-ops',

@@ -28,6 +28,7 @@ import {
   replaceAllUses,
   roleOf,
   setInput,
+  startOf,
   type Target,
   Tensor,
   targetFact,
@@ -76,10 +77,10 @@ class Insertion {
   readonly #grids = new Map<string, Grid>();
   /** DequantizeLinear output that stands for each quantized value. */
   readonly #dequantized = new Map<Value, Value>();
-  /** Weights by the value they were and their axis: nodes that share one share its integers. */
-  readonly #weights = new Map<Value, Map<number | undefined, StoredWeight>>();
   /** The grid of each such output. */
   readonly #gridOfOutput = new Map<Value, Grid>();
+  /** Weights by the value they were and their axis: nodes that share one share its integers. */
+  readonly #weights = new Map<Value, Map<number | undefined, StoredWeight>>();
 
   constructor(graph: Graph, context: PassContext) {
     this.#graph = graph;
@@ -106,11 +107,7 @@ class Insertion {
   /** Puts a Q/DQ pair behind a computed value; only kernels of the plan read a value that some kernel gives in float. */
   #quantizeValue(value: Value, parameters: Parameters, givenQuantized: boolean): Node {
     const grid = this.#gridOf(parameters);
-    const position: NodePosition = value.producer
-      ? { after: value.producer }
-      : this.#graph.first
-        ? { before: this.#graph.first }
-        : { endOf: this.#graph };
+    const position = value.producer ? { after: value.producer } : startOf(this.#graph);
     const { dtype } = this.#target.activation;
     const shape = value.shape;
     const inputs = [grid.scaleValue, grid.zeroPoint];

@@ -5,39 +5,28 @@
  * on batches. Memory is constant, whatever the number of elements.
  */
 import type { Range } from '../target/facts.js';
-import { notFinite, nothingSeen, type Observer } from './observer.js';
+import { ExtremesObserver, type Observer } from './observer.js';
 
 /** Bins on either side of zero; the larger side is filled at least half. */
 const SIDE = 2048;
 
 export class HistogramObserver implements Observer {
-  readonly #name: string;
   /** Count of bin i at index i + SIDE; zeros are counted apart. */
   readonly #counts = new Float64Array(2 * SIDE);
   #width = 0;
   #zeros = 0;
   #total = 0;
-  #min = Number.POSITIVE_INFINITY;
-  #max = Number.NEGATIVE_INFINITY;
+  readonly #extremes: ExtremesObserver;
 
   /** @param name of the value, for messages */
   constructor(name: string) {
-    this.#name = name;
+    this.#extremes = new ExtremesObserver(name);
   }
 
   observe(elements: Float32Array): void {
-    let min = this.#min;
-    let max = this.#max;
-    let finite = true;
-    for (let i = 0; i < elements.length; i++) {
-      const element = elements[i]!;
-      if (element < min) min = element;
-      if (element > max) max = element;
-      finite = finite && element - element === 0;
-    }
-    if (!finite) throw notFinite(this.#name);
-    this.#min = min + 0;
-    this.#max = max + 0;
+    if (elements.length === 0) return;
+    this.#extremes.observe(elements);
+    const { min, max } = this.extremes();
     this.#reach(Math.max(-min, max));
     const inverse = this.#width === 0 ? 0 : 1 / this.#width;
     let zeros = 0;
@@ -70,8 +59,7 @@ export class HistogramObserver implements Observer {
   }
 
   extremes(): Range {
-    if (this.#total === 0) throw nothingSeen(this.#name);
-    return { min: this.#min, max: this.#max };
+    return this.#extremes.extremes();
   }
 
   /** What was counted. @throws QuantcError E_CALIBRATION_EMPTY when no element was seen */

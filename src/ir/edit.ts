@@ -6,7 +6,7 @@ export { floatAttribute, toAttribute } from './attribute.js';
 export * from './edit-node.js';
 export * from './edit-value.js';
 export type { Use } from './graph.js';
-export type { NodePosition } from './link.js';
+export { type NodePosition, startOf } from './link.js';
 export { freshName, renameValue, swapNames } from './names.js';
 export { sortTopologically } from './order.js';
 export { valuesOf, valuesRead } from './walk.js';

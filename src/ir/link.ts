@@ -16,6 +16,10 @@ export function touch(graph: Graph): void {
 /** Where a new node goes. */
 export type NodePosition = { readonly before: Node } | { readonly after: Node } | { readonly endOf: Graph };
 
+/** Before every node of a graph: where a node goes that reads constants or inputs alone. */
+export const startOf = (graph: Graph): NodePosition =>
+  graph.first === undefined ? { endOf: graph } : { before: graph.first };
+
 /** The graph that a position lies in. */
 export function positionGraph(position: NodePosition): Graph {
   if ('endOf' in position) return position.endOf;

@@ -224,23 +224,28 @@ export function readRange(range: FileRange): Uint8Array {
   }
   try {
     const bytes = new Uint8Array(range.length);
-    let done = 0;
-    while (done < range.length) {
-      const count = readSync(file, bytes, done, Math.min(range.length - done, 1 << 30), range.offset + done);
-      if (count === 0) {
-        throw new QuantcError(
-          'E_TENSOR_READ',
-          `${range.path} ends before byte ${range.offset + range.length}`,
-          {
-            place: { file: range.path },
-            hint: 'The external data file is shorter than the model says: export the model again.',
-          },
-        );
-      }
-      done += count;
-    }
+    readPart(file, bytes, range, 0);
     return bytes;
   } finally {
     closeSync(file);
+  }
+}
+
+/** Fills `target` from byte `position` of a range on, whose file is open. @throws QuantcError E_TENSOR_READ */
+export function readPart(file: number, target: Uint8Array, range: FileRange, position: number): void {
+  for (let done = 0; done < target.length; ) {
+    const wanted = Math.min(target.length - done, 1 << 30);
+    const count = readSync(file, target, done, wanted, range.offset + position + done);
+    if (count === 0) {
+      throw new QuantcError(
+        'E_TENSOR_READ',
+        `${range.path} ends before byte ${range.offset + range.length}`,
+        {
+          place: { file: range.path },
+          hint: 'The external data file is shorter than the model says: export the model again.',
+        },
+      );
+    }
+    done += count;
   }
 }

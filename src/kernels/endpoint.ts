@@ -1,7 +1,7 @@
 /** Where bytes come from and where they go: files by range, or memory. */
-import { closeSync, openSync, readSync, writeSync } from 'node:fs';
+import { closeSync, openSync, writeSync } from 'node:fs';
 import { QuantcError } from '../errors/error.js';
-import type { FileRange } from '../ir/tensor.js';
+import { type FileRange, readPart } from '../ir/tensor.js';
 
 /** Reads pieces of one tensor; positions count from the tensor's first byte. */
 export interface ByteSource {
@@ -28,23 +28,7 @@ export function fileSource(range: FileRange): ByteSource {
   const file = open(range.path, 'r');
   return {
     byteLength: range.length,
-    read(target, position) {
-      let done = 0;
-      while (done < target.length) {
-        const count = readSync(file, target, done, target.length - done, range.offset + position + done);
-        if (count === 0) {
-          throw new QuantcError(
-            'E_TENSOR_READ',
-            `${range.path} ends before byte ${range.offset + range.length}`,
-            {
-              place: { file: range.path },
-              hint: 'The external data file is shorter than the model says: export the model again.',
-            },
-          );
-        }
-        done += count;
-      }
-    },
+    read: (target, position) => readPart(file, target, range, position),
     close: () => closeSync(file),
   };
 }

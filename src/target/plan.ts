@@ -213,12 +213,7 @@ class Draft {
         ]);
         if (plan.row.output !== 'float') neighbours.push(...this.#quantizedReaders(plan.output));
         for (const next of neighbours) {
-          if (
-            next === undefined ||
-            seen.has(next) ||
-            (next.row.output === 'float' && !this.nodes.has(next.node))
-          )
-            continue;
+          if (next === undefined || seen.has(next)) continue;
           seen.add(next);
           waiting.push(next);
         }
