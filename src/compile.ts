@@ -4,6 +4,7 @@ import { basename, extname } from 'node:path';
 import { originalNames } from '../passes/shorten-names.js';
 import { resolveTargets } from '../targets/index.js';
 import { openData } from './calibration/data.js';
+import { watch } from './calibration/watch.js';
 import { exclusionOf } from './compile/exclusion.js';
 import {
   likeness,
@@ -46,6 +47,8 @@ export interface CompileRequest {
   readonly out?: string;
   /** How activation ranges are chosen; default `auto`. */
   readonly ranges?: RangeMethod;
+  /** Names of the algorithms that refine static int8; default those that `recipe.ts` marks so, `['none']` for none. */
+  readonly algorithms?: readonly string[];
   /** Names or opTypes (with `*`) of nodes that stay float. A pattern that matches nothing is an error. */
   readonly exclude?: readonly string[];
   /** Bytes that the compilation may hold at once. Default 1 GiB. */
@@ -147,7 +150,7 @@ async function compileFor(
   const data = dataFor(request, model, ledger);
 
   enter('rewrite');
-  const recipe = recipeFor(data.precision);
+  const recipe = recipeFor(data.precision, request.algorithms);
   const engine: Engine = {
     ...createEngine(),
     observe: (at, values) => {
@@ -155,7 +158,11 @@ async function compileFor(
       const options = { maxMemory: maxMemory / 4, threads, signal, onProgress: progress('calibrate') };
       return observeRanges(at, values, data.ranges, options, request.ranges);
     },
-    ...(data.ranges && { likeness: (theirs, ours) => likeness(theirs, ours, data.ranges!, threads) }),
+    ...(data.ranges && {
+      likeness: (theirs, ours) => likeness(theirs, ours, data.ranges!, threads),
+      watch: (at, values, samples, see) =>
+        watch(at, values, stoppable(data.ranges!.first(samples), signal), see, { threads }),
+    }),
   };
   const facts = new Map<string, unknown>();
   targetFact.set({ facts }, target);

@@ -39,18 +39,73 @@ export interface Recipe {
   readonly finish: readonly Pass[];
 }
 
-const QUANTIZE: Readonly<Record<Exclude<Precision, 'auto'>, readonly Pass[]>> = {
-  int8: [planIntegerKernels, calibrateRanges, chooseRanges, insertQdq, compressWeights],
-  'int8-dynamic': [quantizeDynamic, compressWeights],
-  'int8-weights': [compressWeights],
-  float: [],
-};
+/** An algorithm that makes static int8 answer more like the float model. Each can be switched on and off. */
+export interface Algorithm {
+  readonly pass: Pass;
+  /**
+   * Where it works: on the `float` graph before anything is planned; on the `plan`, once ranges are chosen; on the
+   * `integers`, once weights and biases are quantized. Those of one stage run in the order of the list.
+   */
+  readonly stage: 'float' | 'plan' | 'integers';
+  /** Paper or section that it follows. */
+  readonly source: string;
+  /** Whether it runs when nothing is said. */
+  readonly byDefault: boolean;
+}
 
-/** The ordered passes for a precision. */
-export function recipeFor(precision: Exclude<Precision, 'auto'>): Recipe {
+/** Every algorithm, in the order in which they run; `--algorithms` names them by their passes. */
+export const ALGORITHMS: readonly Algorithm[] = [];
+
+/**
+ * The algorithms with these names; those that run by default where there are none; `none` is none at all.
+ * @throws QuantcError E_ALGORITHM_UNKNOWN listing those there are.
+ */
+export function algorithmsNamed(names: readonly string[] | undefined): readonly Algorithm[] {
+  if (names === undefined) return ALGORITHMS.filter(({ byDefault }) => byDefault);
+  const known = ALGORITHMS.map(({ pass }) => pass.name);
+  const strange = names.find((name) => name !== 'none' && !known.includes(name));
+  if (strange !== undefined) {
+    throw new QuantcError('E_ALGORITHM_UNKNOWN', `there is no algorithm "${strange}"`, {
+      kind: 'usage',
+      hint: `Algorithms: none, ${known.join(', ')}.`,
+    });
+  }
+  return ALGORITHMS.filter(({ pass }) => names.includes(pass.name));
+}
+
+/** What makes the numbers small, with the chosen algorithms in their places. */
+function quantizing(precision: Exclude<Precision, 'auto'>, chosen: readonly Algorithm[]): readonly Pass[] {
+  const at = (stage: Algorithm['stage']) =>
+    chosen.filter((each) => each.stage === stage).map(({ pass }) => pass);
+  switch (precision) {
+    case 'int8':
+      return [
+        ...at('float'),
+        planIntegerKernels,
+        calibrateRanges,
+        chooseRanges,
+        ...at('plan'),
+        insertQdq,
+        ...at('integers'),
+        compressWeights,
+      ];
+    case 'int8-dynamic':
+      return [quantizeDynamic, compressWeights];
+    case 'int8-weights':
+      return [compressWeights];
+    case 'float':
+      return [];
+  }
+}
+
+/**
+ * The ordered passes for a precision.
+ * @param algorithms names of those that shall run; default those that run when nothing is said
+ */
+export function recipeFor(precision: Exclude<Precision, 'auto'>, algorithms?: readonly string[]): Recipe {
   return {
     canonicalize: canonicalization,
-    quantize: QUANTIZE[precision],
+    quantize: quantizing(precision, algorithmsNamed(algorithms)),
     finish:
       precision === 'float' ? [] : [deadCode, deduplicateInitializers, dropDefaultAttributes, shortenNames],
   };

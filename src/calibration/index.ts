@@ -10,3 +10,4 @@ export { ExtremesObserver, type Observer } from './observer.js';
 export { SeededRandom } from './random.js';
 export { type Grid, leastErrorRange, percentileRange } from './range.js';
 export { type SyntheticOptions, syntheticData } from './synthetic.js';
+export { type WatchOptions, watch } from './watch.js';

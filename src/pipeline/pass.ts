@@ -37,6 +37,26 @@ export interface Engine {
    * Absent when there are no samples.
    */
   likeness?(reference: Model, candidate: Model): Promise<number>;
+  /**
+   * Runs the model over the first calibration samples, one run at a time, and shows what each value held: nothing is
+   * kept from run to run but what `see` keeps. The samples come in the same order and the same cuts every time.
+   * Absent when there are no samples.
+   * @param values of the main graph
+   * @param samples at most so many
+   */
+  watch?(
+    model: Model,
+    values: readonly Value[],
+    samples: number,
+    see: (seen: ReadonlyMap<Value, Tensor>) => void | Promise<void>,
+  ): Promise<void>;
+  /**
+   * The answer to a question whose parts are spelt out in `key`: from the cache where it was asked before, by this
+   * compilation or an earlier one, else from `compute`, and kept at once. Absent where nothing is to be kept.
+   * @param key everything that the answer depends on, as JSON: digests of models and data, options
+   * @param compute answers in JSON
+   */
+  remember?<T>(kind: string, key: readonly unknown[], compute: () => Promise<T>): Promise<T>;
 }
 
 /** What a pass works with besides the model. */

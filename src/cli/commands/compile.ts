@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import { parseRangeMethod, type RangeMethod } from '../../compile/samples.js';
 import { type CompileEvent, type CompileRequest, compile } from '../../compile.js';
-import { type Precision, parsePrecision } from '../../recipe.js';
+import { ALGORITHMS, type Precision, parsePrecision } from '../../recipe.js';
 import { VERSION } from '../../report/version.js';
 import { interruptible } from '../interrupt.js';
 import { collect, collectNames } from '../option.js';
@@ -17,6 +17,7 @@ interface Options {
   readonly calib?: string;
   readonly eval?: string;
   readonly ranges?: RangeMethod;
+  readonly algorithms?: readonly string[];
   readonly exclude?: readonly string[];
   readonly out: string;
   readonly maxMemory?: number;
@@ -51,6 +52,11 @@ export function make(): Command {
       '--ranges <way>',
       'how activation ranges are chosen: minmax, percentile (99.99 %), mse, or auto, which judges by the outputs (default: auto)',
       parseRangeMethod,
+    )
+    .option(
+      '--algorithms <names>',
+      `what refines static int8, with commas between, or none: ${ALGORITHMS.map(({ pass }) => pass.name).join(', ')}`,
+      collectNames,
     )
     .option(
       '--exclude <pattern>',
