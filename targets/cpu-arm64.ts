@@ -1,5 +1,6 @@
 import { defineTarget } from '../src/index.js';
 import { cpuDynamicRows, cpuRows } from './cpu-rows.js';
+import { cpuWeightOnly } from './cpu-weights.js';
 
 /**
  * ARM64 with dot products or i8mm: uint8 × int8 runs through UDOT/UMMLA (weights xor'ed once at load), exact over the
@@ -14,6 +15,7 @@ export const cpuArm64 = defineTarget({
   rows: cpuRows,
   dynamicRows: cpuDynamicRows,
   absorbed: ['Relu', 'Clip'],
+  weightOnly: cpuWeightOnly,
   costs: {
     floatMac: 0.05,
     integerMac: 0.016,

@@ -1,5 +1,6 @@
 import { defineTarget, type Target } from '../src/index.js';
 import { cpuDynamicRows, cpuRows } from './cpu-rows.js';
+import { cpuWeightOnly } from './cpu-weights.js';
 
 /** What both x64 variants share. */
 const x64: Omit<Target, 'name' | 'doc' | 'weight'> = {
@@ -8,6 +9,7 @@ const x64: Omit<Target, 'name' | 'doc' | 'weight'> = {
   rows: cpuRows,
   dynamicRows: cpuDynamicRows,
   absorbed: ['Relu', 'Clip'],
+  weightOnly: cpuWeightOnly,
   // Measured with ONNX Runtime 1.30 on one thread of an AVX512-VNNI processor.
   costs: {
     floatMac: 0.018,

@@ -69,6 +69,29 @@ export interface TargetCosts {
   readonly node: number;
 }
 
+/** Bits of an element of a weight that is stored in blocks. */
+export type WeightBits = 2 | 4 | 8;
+
+/**
+ * How an executor multiplies by weights of few bits: activations stay float, the weight is packed in blocks along its
+ * inner dimension, each with a scale of its own.
+ */
+export interface WeightOnly {
+  /**
+   * `MatMulNBits`: the operator of com.microsoft. `DequantizeLinear`: a blocked one (ai.onnx 21) in front of MatMul,
+   * for executors that fuse the two or want no operators of ONNX Runtime's own.
+   */
+  readonly form: 'MatMulNBits' | 'DequantizeLinear';
+  /** Block sizes that have a fast kernel, for each number of bits; the first is taken when nothing is said. */
+  readonly blockSizes: Readonly<Partial<Record<WeightBits, readonly number[]>>>;
+  /** Dtypes of activations that the product takes; another one stays as it is, with the reason in the ledger. */
+  readonly activations: readonly DType[];
+  /** Attribute `accuracy_level` of MatMulNBits: 4 lets the kernel quantize activations to int8 a block at a time. */
+  readonly accuracyLevel?: number;
+  /** Bits of tables that GatherBlockQuantized (com.microsoft, uint8 data) reads; none leaves tables as they are. */
+  readonly tables: readonly WeightBits[];
+}
+
 /** An executor as a table: which kernel takes which operator under which conditions. */
 export interface Target {
   readonly name: string;
@@ -87,6 +110,8 @@ export interface Target {
   readonly dynamicRows: readonly TargetRow[];
   /** Activation functions that vanish into the QuantizeLinear behind them, when its range makes them redundant. */
   readonly absorbed: readonly string[];
+  /** Weight-only quantization; absent where the executor has no kernel for it. */
+  readonly weightOnly?: WeightOnly;
   readonly costs: TargetCosts;
   /** Session options that the executor needs or wants for this target's files, as ONNX Runtime spells them. */
   readonly session: Readonly<Record<string, string>>;
