@@ -58,8 +58,11 @@ export async function prove(request: ProofRequest): Promise<Proof> {
   // What was read back still had its names; the file itself must come to the same.
   const { counts } = await readKernels(readModel(request.emitted), candidate);
   const reason = whyBroken(broken, outputs, kernels.counts, counts);
+  // What has failed is not worth scoring.
   const evaluation =
-    request.evaluation && (await evaluateBoth(request, request.evaluation, reference, candidate));
+    reason === undefined && request.evaluation
+      ? await evaluateBoth(request, request.evaluation, reference, candidate)
+      : undefined;
   return {
     status: reason === undefined ? 'passed' : 'failed',
     ...(reason !== undefined && { reason }),

@@ -143,14 +143,30 @@ describe('compile', () => {
     ],
   };
 
-  it('fails when the executor does not keep what a target promised, for all targets together', async () => {
+  it('leaves a node float, and says so, when the executor does not keep what the target promised', async () => {
     const model = save('tanh.onnx', NET.replace('[relu] r = Relu (a)', '[bent] r = Tanh (a)'));
-    const error = await failure({ ...net(), model, targets: ['cpu', liar], out: at('lied') });
-    expect([error.code, error.kind]).to.deep.equal(['E_PROOF', 'proof']);
-    expect(error.message).to.include('bent was promised QLinearTanh and runs as Tanh');
-    expect(readdirSync(folder)).not.to.include('lied');
+    const [retried] = await compile({ ...net(), model, targets: [liar], out: at('lied') });
+    expect(retried!.proof).to.deep.include({ status: 'passed', broken: [] });
+    const bent = retried!.ledger.find(({ node }) => node === 'bent')!;
+    expect(bent.precision).to.equal('float');
+    expect(bent.reason).to.equal('kept float: the executor runs it as Tanh, not as QLinearTanh');
+    expect(retried!.notes.find(({ code }) => code === 'W_PROOF_BROKEN')!.message).to.include('bent');
+    expect(retried!.proof.kernels).to.include({ QLinearConv: 1 });
     const [report] = await compile({ ...net(), model, targets: ['cpu'], out: at('honest') });
     expect(report!.ledger.find(({ node }) => node === 'bent')!.reason).to.equal('no integer kernel for Tanh');
+  });
+
+  it('fails for all targets together where leaving nodes float does not help', async () => {
+    // Integers reach zeros that the float convolution never does.
+    const model = save('pole.onnx', NET.replace('[relu] r = Relu (a)', '[pole] r = Reciprocal (a)'));
+    const error = await failure({
+      ...net(),
+      model,
+      targets: ['cpu', { ...eager, name: 'eager' }],
+      out: at('failed'),
+    });
+    expect([error.code, error.kind]).to.deep.equal(['E_PROOF', 'proof']);
+    expect(readdirSync(folder)).not.to.include('failed');
   });
 
   it('does not put its output in the place of external data that it reads', async () => {

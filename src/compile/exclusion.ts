@@ -1,6 +1,8 @@
 /** What a user keeps out of quantization, from patterns. */
 import { QuantcError } from '../errors/error.js';
 import type { Model, Node } from '../ir/graph.js';
+import type { Ledger } from '../pipeline/ledger.js';
+import type { Proof } from '../report/report.js';
 import type { Exclusion } from '../target/plan.js';
 
 /**
@@ -25,5 +27,27 @@ export function exclusionOf(model: Model, patterns: readonly string[]): Exclusio
   return (node) => {
     const found = tests.find(({ test }) => takes(test, node));
     return found && `kept float by the pattern "${found.pattern}"`;
+  };
+}
+
+/**
+ * Keeps nodes float whose kernel an earlier proof did not find, and notes that it does: one row of the table that the
+ * executor knows better is no reason to give up the rest.
+ */
+export function withoutBroken(exclude: Exclusion, broken: Proof['broken'], ledger: Ledger): Exclusion {
+  if (broken.length === 0) return exclude;
+  const byNode = new Map(broken.map((each) => [each.node, each]));
+  const [{ node, promised, found }] = broken as [Proof['broken'][number]];
+  const others = broken.length > 1 ? ` and ${broken.length - 1} more` : '';
+  ledger.note(
+    'warning',
+    'W_PROOF_BROKEN',
+    `${node}${others} stay float: the executor ran ${node} as ${found || 'another kernel'}, not as ${promised}`,
+  );
+  return (each) => {
+    const known = byNode.get(each.label);
+    return known
+      ? `kept float: the executor runs it as ${known.found || 'another kernel'}, not as ${known.promised}`
+      : exclude(each);
   };
 }
