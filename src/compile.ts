@@ -5,7 +5,9 @@ import { originalNames } from '../passes/shorten-names.js';
 import { resolveTargets } from '../targets/index.js';
 import { openData } from './calibration/data.js';
 import { watch } from './calibration/watch.js';
-import { exclusionOf } from './compile/exclusion.js';
+import { AnswerCache } from './compile/cache.js';
+import { cacheFolder } from './compile/cache-folder.js';
+import { exclusionOf, withoutBroken } from './compile/exclusion.js';
 import {
   likeness,
   observeRanges,
@@ -26,7 +28,7 @@ import type { Engine, Pass } from './pipeline/pass.js';
 import { type PassEvent, runPipeline } from './pipeline/run.js';
 import { prove } from './prove.js';
 import { type Precision, recipeFor } from './recipe.js';
-import { type FileFacts, reportText, type TargetReport } from './report/report.js';
+import { type FileFacts, type Proof, reportText, type TargetReport } from './report/report.js';
 import { VERSION } from './report/version.js';
 import { createEngine } from './runtime/engine.js';
 import { exclusionFact, judgedByLikeness, targetFact } from './target/facts.js';
@@ -57,6 +59,11 @@ export interface CompileRequest {
   readonly threads?: number;
   /** Samples of the calibration data that the proof compares outputs on. Default 16. */
   readonly proofSamples?: number;
+  /**
+   * Folder in which answers that took long are kept for the next compilation; default the package's or the user's
+   * cache, see `defaultCacheFolder`. `false` keeps them no longer than this compilation. The bytes do not depend on it.
+   */
+  readonly cache?: string | false;
   /** Warnings become errors. */
   readonly strict?: boolean;
   /** Stops the compilation at its next step, with E_ABORTED and nothing left behind. */
@@ -87,11 +94,12 @@ const PROOF_SAMPLES = 16;
  */
 export async function compile(request: CompileRequest): Promise<TargetReport[]> {
   const targets = resolveRequested(request.targets ?? ['cpu']);
+  const cache = new AnswerCache(cacheFolder(request.cache));
   const staging = new Staging(request.out ?? 'dist');
   try {
     const reports: TargetReport[] = [];
     for (const target of targets)
-      reports.push(await withPool(request, (pool) => compileFor(target, request, staging, pool)));
+      reports.push(await withPool(request, (pool) => compileFor(target, request, staging, pool, cache)));
     writeFileSync(staging.path(REPORT_NAME), reportText({ quantc: VERSION, targets: reports }));
     await staging.add(REPORT_NAME, [request.model]);
     stopIfAborted(request.signal);
@@ -130,6 +138,9 @@ async function compileFor(
   request: CompileRequest,
   staging: Staging,
   pool: KernelPool,
+  cache: AnswerCache,
+  /** Promises that the executor did not keep when this was compiled before: their nodes stay float now. */
+  broken: Proof['broken'] = [],
 ): Promise<TargetReport> {
   const { threads, signal } = request;
   const tell = (event: CompileEvent): void => {
@@ -158,7 +169,9 @@ async function compileFor(
       const options = { maxMemory: maxMemory / 4, threads, signal, onProgress: progress('calibrate') };
       return observeRanges(at, values, data.ranges, options, request.ranges);
     },
+    remember: (kind, key, compute) => cache.remember(kind, key, compute),
     ...(data.ranges && {
+      samplesDigest: (samples = data.ranges!.count) => data.ranges!.first(samples).digest(),
       likeness: (theirs, ours) => likeness(theirs, ours, data.ranges!, threads),
       watch: (at, values, samples, see) =>
         watch(at, values, stoppable(data.ranges!.first(samples), signal), see, { threads }),
@@ -171,7 +184,7 @@ async function compileFor(
     tell({ kind: 'pass', target: target.name, event, model: at });
   const run = (passes: readonly Pass[]) => runPipeline(model, passes, { engine, ledger, facts, onPass });
   await run(recipe.canonicalize);
-  exclusionFact.set({ facts }, exclusionOf(model, request.exclude ?? []));
+  exclusionFact.set({ facts }, withoutBroken(exclusionOf(model, request.exclude ?? []), broken, ledger));
   for (const graph of model.graphs()) for (const node of graph.nodes()) ledger.record(node, {});
   const before = cloneModel(model).model;
   await run(recipe.quantize);
@@ -202,7 +215,11 @@ async function compileFor(
       threads,
     }),
   );
+  if (proof.broken.length > 0 && broken.length === 0)
+    return compileFor(target, request, staging, pool, cache, proof.broken);
   accept(request.strict ?? false, ledger, proof);
+  if (cache.refused !== undefined)
+    ledger.note('info', 'cache', `nothing was kept for the next compilation: ${cache.refused}`);
   const files: FileFacts[] = [];
   for (const file of written.files) files.push(await staging.add(basename(file.path), inputs));
   return {

@@ -64,6 +64,7 @@ export * from './target/facts.js';
 export { type Parameters, type Placement, placementOf } from './target/placement.js';
 export { type Exclusion, type NodePlan, type Plan, planStatic } from './target/plan.js';
 export * from './target/target.js';
+export { modelDigest } from './text/model-digest.js';
 export { parseModel } from './text/parse.js';
 export {
   type PrintOptions,

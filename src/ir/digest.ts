@@ -2,17 +2,29 @@
 import { createHash, type Hash } from 'node:crypto';
 import { closeSync, openSync, readSync } from 'node:fs';
 import { QuantcError } from '../errors/error.js';
-import { type FileRange, readRange, type Tensor } from './tensor.js';
+import { type FileRange, readRange, type Tensor, type TensorSource } from './tensor.js';
 
 const CHUNK = 1 << 20;
 const WINDOW = 4096;
 
+/** What was hashed once: sources never change, and tensors of many names and shapes share one. */
+const known = new WeakMap<TensorSource, string>();
+
 /**
  * SHA-256 of the content: raw little-endian bytes, or each string led by its length. File ranges are read in chunks
- * of 1 MiB; a derived tensor is computed.
+ * of 1 MiB; a derived tensor is computed. Asked again, it remembers.
  * @throws QuantcError E_TENSOR_READ when its file is gone or too short.
  */
 export function contentDigest(tensor: Tensor): string {
+  let digest = known.get(tensor.source);
+  if (digest === undefined) {
+    digest = hashed(tensor);
+    known.set(tensor.source, digest);
+  }
+  return digest;
+}
+
+function hashed(tensor: Tensor): string {
   const hash = createHash('sha256');
   const { source } = tensor;
   if (source.kind === 'strings') {

@@ -51,10 +51,18 @@ export interface Engine {
     see: (seen: ReadonlyMap<Value, Tensor>) => void | Promise<void>,
   ): Promise<void>;
   /**
+   * SHA-256 over what the first calibration samples feed to the model, all of them where no number is said: for keys
+   * of {@link remember}. Absent when there are no samples.
+   */
+  samplesDigest?(samples?: number): string;
+  /**
    * The answer to a question whose parts are spelt out in `key`: from the cache where it was asked before, by this
-   * compilation or an earlier one, else from `compute`, and kept at once. Absent where nothing is to be kept.
-   * @param key everything that the answer depends on, as JSON: digests of models and data, options
-   * @param compute answers in JSON
+   * compilation or an earlier one, else from `compute`, and kept at once. Absent where nothing is to be kept. Every
+   * call answers with data of its own. quantc's code counts among the key by itself; models do by `modelDigest`.
+   * @param key everything that the answer depends on, as plain data: digests of models and of data, options
+   * @param compute answers in plain data: JSON, non-finite numbers, typed arrays of numbers; it must not depend on
+   * anything that the key does not tell. Asked twice at once, it runs once.
+   * @throws QuantcError F_CACHE_DATA for what is no plain data (maps, classes, bigints)
    */
   remember?<T>(kind: string, key: readonly unknown[], compute: () => Promise<T>): Promise<T>;
 }

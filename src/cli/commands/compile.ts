@@ -22,6 +22,7 @@ interface Options {
   readonly out: string;
   readonly maxMemory?: number;
   readonly threads?: number;
+  readonly cache?: string | false;
   readonly strict?: boolean;
   readonly json?: boolean;
 }
@@ -66,6 +67,11 @@ export function make(): Command {
     .option('--out <folder>', 'folder for what is made', 'dist')
     .option('--max-memory <size>', 'most that the compilation may hold at once (default: 1GiB)', parseBytes)
     .option('--threads <n>', 'threads inside (default: one a core); the bytes are the same', parseCount)
+    .option(
+      '--cache <folder>',
+      "where answers that took long are kept for the next time (default: node_modules/.cache/quantc, else the user's cache)",
+    )
+    .option('--no-cache', 'keep nothing, and ask for nothing that was kept')
     .option('--strict', 'take warnings for errors')
     .option('--json', 'print the report, and errors, as one JSON document')
     .addHelpText(
