@@ -12,6 +12,8 @@ export interface KernelTime {
   readonly node: string;
   /** Operator of the kernel, e.g. `QLinearConv`. */
   readonly opType: string;
+  /** Position among the nodes of the file, main graph; nodes that ONNX Runtime made come behind them. */
+  readonly index: number;
   readonly provider: string;
   /** Median over the runs, in microseconds. */
   readonly microseconds: number;
@@ -51,7 +53,8 @@ export async function profile(
   }
 }
 
-function readTrace(folder: string, rounds: number): KernelTime[] {
+/** The kernels of every trace in a folder; `rounds` as for {@link profile}. */
+export function readTrace(folder: string, rounds: number): KernelTime[] {
   const nodes = new Map<string, { event: TraceEvent; times: number[] }>();
   for (const file of readdirSync(folder)) {
     for (const event of JSON.parse(readFileSync(join(folder, file), 'utf8')) as TraceEvent[]) {
@@ -69,6 +72,7 @@ function readTrace(folder: string, rounds: number): KernelTime[] {
       return {
         node: event.name!.slice(0, -'_kernel_time'.length),
         opType: event.args?.op_name ?? '',
+        index: Number(event.args?.node_index ?? -1),
         provider: event.args?.provider ?? '',
         microseconds: median(counted.length > 0 ? counted : times),
         runs: counted.length,
