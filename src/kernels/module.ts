@@ -1,4 +1,4 @@
-/** The WebAssembly kernels: loaded once a thread, with a memory that holds one chunk of work. */
+/** The WebAssembly kernels: loaded once a thread, each with a memory that holds one chunk of work. */
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { QuantcError } from '../errors/error.js';
@@ -57,15 +57,19 @@ declare const WebAssembly: {
 
 const PAGE = 65536;
 
-/** The kernels of this thread and their memory, which only grows. */
-export class KernelMemory {
-  readonly kernels: Kernels;
+/** Kernels of one module, `K`, and their memory, which only grows. */
+export class KernelMemory<K = Kernels> {
+  readonly kernels: K;
   readonly #memory: WebAssemblyMemory;
 
-  constructor() {
+  /**
+   * @param file a module that `npm run build:wasm` made
+   * @throws QuantcError F_KERNELS_MISSING when it was not made
+   */
+  constructor(file = 'quantize.wasm') {
     this.#memory = new WebAssembly.Memory({ initial: 1 });
-    const instance = new WebAssembly.Instance(compiled(), { env: { memory: this.#memory } });
-    this.kernels = instance.exports as Kernels;
+    const instance = new WebAssembly.Instance(compiled(file), { env: { memory: this.#memory } });
+    this.kernels = instance.exports as K;
   }
 
   /** A buffer of at least so many bytes. Earlier views are void when it had to grow. */
@@ -84,21 +88,23 @@ export function kernelMemory(): KernelMemory {
   return shared;
 }
 
-let module: WebAssemblyModule | undefined;
+const modules = new Map<string, WebAssemblyModule>();
 
-function compiled(): WebAssemblyModule {
+function compiled(file: string): WebAssemblyModule {
+  let module = modules.get(file);
   if (module === undefined) {
-    const path = fileURLToPath(new URL('./quantize.wasm', import.meta.url));
+    const path = fileURLToPath(new URL(`./${file}`, import.meta.url));
     try {
       module = new WebAssembly.Module(readFileSync(path));
     } catch (cause) {
       throw new QuantcError('F_KERNELS_MISSING', 'the WebAssembly kernels cannot be loaded', {
         kind: 'fault',
         place: { file: path },
-        hint: 'In a checkout, `npm run build` makes them; an installed package carries them.',
+        hint: 'In a checkout, `npm run build:wasm` makes them; an installed package carries them.',
         cause,
       });
     }
+    modules.set(file, module);
   }
   return module;
 }
