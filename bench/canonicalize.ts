@@ -32,7 +32,7 @@ async function someFeeds(folder: string, model: Model): Promise<Feeds[]> {
     .filter((input) => input.constant === undefined)
     .map((input) => ({ name: input.name, type: input.type }));
   let data: DataSet;
-  if (existsSync(join(folder, 'data.json'))) data = openData(folder, 'calib', signature);
+  if (existsSync(join(folder, 'data.json'))) data = await openData(folder, 'calib', signature);
   else data = syntheticData(signature, { count: 2 });
   const feeds: Feeds[] = [];
   for await (const each of data) {

@@ -115,7 +115,7 @@ async function benchOne(name: string, folder: string, kind: Kind): Promise<Row> 
   const peerFile = peers && join(peers, `${name}.ort-${kind}.onnx`);
   const peer = peerFile && existsSync(peerFile) ? peerFile : undefined;
   const inputs = readModel(float).graph.inputs;
-  const data = hasData ? openData(folder, 'eval', inputs) : syntheticData(inputs);
+  const data = hasData ? await openData(folder, 'eval', inputs) : syntheticData(inputs);
   const score: { float?: number; ours?: number; peer?: number } = {};
   let metric = 'sqnr';
   await withSession(float, { threads }, async (reference) => {

@@ -3,7 +3,8 @@ import { writeFileSync } from 'node:fs';
 import { basename, extname } from 'node:path';
 import { originalNames } from '../passes/shorten-names.js';
 import { resolveTargets } from '../targets/index.js';
-import { openData } from './calibration/data.js';
+import { openData, type Split } from './calibration/data.js';
+import { sameSamples } from './calibration/dataset.js';
 import { watch } from './calibration/watch.js';
 import { AnswerCache } from './compile/cache.js';
 import { cacheFolder } from './compile/cache-folder.js';
@@ -17,7 +18,7 @@ import {
   stoppable,
 } from './compile/samples.js';
 import { bytesOf, filesOf, Staging } from './compile/staging.js';
-import { accept, proveWithin } from './compile/verdict.js';
+import { accept, proveWithin, refuseWarnings } from './compile/verdict.js';
 import { cloneModel } from './ir/clone.js';
 import type { Model } from './ir/graph.js';
 import { KernelPool } from './kernels/pool.js';
@@ -158,7 +159,8 @@ async function compileFor(
   if (bytesBefore >= WARM_BYTES) pool.warm();
   const maxMemory = request.maxMemory ?? DEFAULT_MEMORY;
   const ledger = new Ledger();
-  const data = dataFor(request, model, ledger);
+  const data = await dataFor(request, model, ledger, progress('read'));
+  refuseWarnings(request.strict ?? false, ledger);
 
   enter('rewrite');
   const recipe = recipeFor(data.precision, request.algorithms);
@@ -240,11 +242,18 @@ async function compileFor(
 }
 
 /** The data of a request, and what they make of `auto`. Ranges never come from data that are for evaluation. */
-function dataFor(request: CompileRequest, model: Model, ledger: Ledger) {
+async function dataFor(
+  request: CompileRequest,
+  model: Model,
+  ledger: Ledger,
+  onProgress: (share: number) => void,
+) {
   const { inputs } = model.graph;
-  const calib = request.calib === undefined ? undefined : openData(request.calib, 'calib', inputs);
-  const evaluation = request.eval === undefined ? undefined : openData(request.eval, 'eval', inputs);
-  if (calib && calib.source === evaluation?.source && /\.np[yz]$/.test(calib.source)) {
+  const open = async (path: string | undefined, split: Split) =>
+    path === undefined ? undefined : openData(path, split, inputs, { onProgress });
+  const calib = await open(request.calib, 'calib');
+  const evaluation = await open(request.eval, 'eval');
+  if (calib && evaluation && calib.source === evaluation.source && sameSamples(calib, evaluation)) {
     ledger.note('warning', 'W_EVAL_SEEN', 'the score is taken on the very samples that calibration sees');
   }
   const wanted = request.precision ?? 'auto';

@@ -26,7 +26,7 @@ describe('real models, canonicalized', function () {
       const model = readModel(path);
       const { inputs } = model.graph;
       const data = existsSync(join(folder, 'data.json'))
-        ? openData(folder, 'eval', inputs).first(2)
+        ? (await openData(folder, 'eval', inputs)).first(2)
         : syntheticData(inputs, { count: 2 });
       const before = model.graph.nodeCount;
       await runPipeline(model, canonicalization, { engine: createEngine(), verify: true });

@@ -1,10 +1,11 @@
 /** Samples for a model: what calibration, evaluation and proof iterate over. */
 import { createHash } from 'node:crypto';
 import { byteLengthOf, type DType } from '../ir/dtype.js';
+import type { Use } from '../ir/graph.js';
 import { Tensor } from '../ir/tensor.js';
 import { elementCount, type Type } from '../ir/type.js';
 import type { Metric, Transform } from './manifest.js';
-import type { StoredArray } from './npy.js';
+import type { RowSource } from './rows.js';
 import { transformRows } from './transform.js';
 
 /** One run's inputs by name. */
@@ -25,6 +26,8 @@ export interface InputSignature {
   readonly type: Type | undefined;
   /** The default of an input that callers may leave out (an initializer that is also a graph input). */
   readonly constant?: Tensor | undefined;
+  /** What reads it: tells how large token ids may be. */
+  readonly uses?: readonly Use[];
 }
 
 /** A set of samples. Iterating reads as it goes, so that no set need fit in memory; it may be iterated many times. */
@@ -53,7 +56,7 @@ export interface DataSet extends AsyncIterable<Feeds> {
 /** One input of a stored set, checked against the model. */
 export interface StoredInput {
   readonly name: string;
-  readonly array: StoredArray;
+  readonly array: RowSource;
   readonly dtype: DType;
   readonly transform?: Transform;
 }
@@ -99,8 +102,8 @@ export class StoredDataSet implements DataSet {
       const count = Math.min(batch, this.count - start);
       const feeds: Record<string, Tensor> = { ...constants };
       for (const { name, array, dtype, transform } of inputs) {
-        const rows = cyclicRows(array, start, exact ? batch : count, this.count);
-        const tensor = transformRows(rows, dtype, transform, { file: array.file, value: name });
+        const rows = await cyclicRows(array, start, exact ? batch : count, this.count);
+        const tensor = transformRows(rows, dtype, transform, { file: array.file, value: name, start });
         feeds[name] = stacked ? tensor.with({ shape: tensor.shape.slice(1) }) : tensor;
       }
       yield { feeds, start, count, padding: exact ? batch - count : 0 };
@@ -126,7 +129,6 @@ export class StoredDataSet implements DataSet {
       const { inputs, constants, stacked } = this.#options;
       const hash = createHash('sha256');
       for (const { name, array, dtype, transform } of inputs) {
-        const row = elementCount(array.shape.slice(1));
         hash.update(
           JSON.stringify([
             name,
@@ -138,10 +140,7 @@ export class StoredDataSet implements DataSet {
             transform ?? null,
           ]),
         );
-        const chunk = Math.max(1, Math.floor(2 ** 22 / byteLengthOf(array.dtype, row || 1)));
-        for (let start = 0; start < this.count; start += chunk) {
-          hash.update(array.rows(start, Math.min(chunk, this.count - start)).bytes());
-        }
+        array.hashRows(hash, this.count);
       }
       for (const [name, tensor] of Object.entries(constants)) {
         hash.update(JSON.stringify([name, tensor.dtype, tensor.shape])).update(tensor.bytes());
@@ -152,15 +151,19 @@ export class StoredDataSet implements DataSet {
   }
 }
 
+/** True when two sets feed a model the same. */
+export const sameSamples = (a: DataSet, b: DataSet): boolean =>
+  a.count === b.count && a.digest() === b.digest();
+
 /** `count` rows from `start` on, beginning anew after row `total`. */
-function cyclicRows(array: StoredArray, start: number, count: number, total: number): Tensor {
+async function cyclicRows(array: RowSource, start: number, count: number, total: number): Promise<Tensor> {
   if (start + count <= total) return array.rows(start, count);
   const row = byteLengthOf(array.dtype, elementCount(array.shape.slice(1)));
   const bytes = new Uint8Array(row * count);
   for (let done = 0; done < count; ) {
     const from = (start + done) % total;
     const some = Math.min(total - from, count - done);
-    bytes.set(array.rows(from, some).bytes(), done * row);
+    bytes.set((await array.rows(from, some)).bytes(), done * row);
     done += some;
   }
   return Tensor.of(array.dtype, [count, ...array.shape.slice(1)], bytes);

@@ -1,37 +1,51 @@
-/** `data.json`: which arrays feed which inputs of a model, and how stored elements become what the model takes. */
+/** `data.json`: what feeds which inputs of a model, and how it becomes what the model takes. */
 import { readFileSync } from 'node:fs';
 import * as v from 'valibot';
 import { QuantcError } from '../errors/error.js';
 import { DTYPES, type DType } from '../ir/dtype.js';
+import { audioSchema, finite, imagesSchema, normalization, positive, tokensSchema } from './sources/specs.js';
 
-const positive = v.pipe(v.number(), v.integer(), v.minValue(1));
-const finite = v.pipe(v.number(), v.finite());
-const perChannel = v.pipe(v.array(finite), v.minLength(1));
+/** Metrics that say how good a model is on labelled or plain data. */
+export const METRICS = ['top1', 'perplexity', 'sqnr'] as const;
+export type Metric = (typeof METRICS)[number];
 
 const transformSchema = v.strictObject({
-  scale: v.optional(finite),
-  mean: v.optional(perChannel),
-  std: v.optional(
-    v.pipe(
-      perChannel,
-      v.check((std) => std.every((each) => each !== 0), 'std must not be 0'),
-    ),
-  ),
-  layout: v.optional(v.picklist(['NHWC->NCHW'])),
+  ...normalization,
+  layout: v.optional(v.picklist(['NHWC->NCHW', 'NHWC'])),
 });
+
+/** A file or folder, or some of its samples: so many, evenly spread over the set. */
+const pathSchema = v.union([v.string(), v.strictObject({ path: v.string(), samples: positive })]);
 
 const manifestSchema = v.strictObject({
   /** Free text for readers. */
   note: v.optional(v.string()),
-  metric: v.optional(v.picklist(['top1', 'perplexity', 'sqnr'])),
+  metric: v.optional(v.picklist(METRICS)),
   inputs: v.record(
     v.string(),
-    v.strictObject({
-      calib: v.optional(v.string()),
-      eval: v.optional(v.string()),
-      transform: v.optional(transformSchema),
-      stacked: v.optional(v.boolean()),
-    }),
+    v.pipe(
+      v.strictObject({
+        calib: v.optional(pathSchema),
+        eval: v.optional(pathSchema),
+        transform: v.optional(transformSchema),
+        stacked: v.optional(v.boolean()),
+        images: v.optional(imagesSchema),
+        audio: v.optional(audioSchema),
+        tokens: v.optional(tokensSchema),
+      }),
+      v.check(
+        ({ images, audio, tokens }) => [images, audio, tokens].filter(Boolean).length <= 1,
+        'an input is fed by one of images, audio and tokens',
+      ),
+      v.check(
+        ({ images, transform }) => !(images && transform),
+        'images say scale, mean, std and layout themselves, without a transform',
+      ),
+      v.check(
+        ({ images, audio, tokens, stacked }) => !(stacked && (images || audio || tokens)),
+        'only arrays can be stacked',
+      ),
+    ),
   ),
   constants: v.optional(
     v.record(
@@ -45,17 +59,28 @@ const manifestSchema = v.strictObject({
   ),
   batch: v.optional(positive),
   fixed: v.optional(v.record(v.string(), v.pipe(v.number(), v.integer()))),
-  labels: v.optional(v.string()),
+  labels: v.optional(
+    v.union([
+      v.string(),
+      v.strictObject({
+        folders: v.union([v.literal('sorted'), v.pipe(v.array(v.string()), v.minLength(1))]),
+      }),
+    ]),
+  ),
 });
 
 /**
  * How stored elements become feeds: `x = (stored * scale - mean) / std`, with mean and std by channel (or one for
- * all); channels lie last in the array with `layout`, which then moves them to axis 1, and on axis 1 without it.
+ * all). Channels lie on axis 1 of the array; with `layout` they lie last, and either go to axis 1 (`NHWC->NCHW`) or
+ * stay (`NHWC`).
  */
 export type Transform = v.InferOutput<typeof transformSchema>;
 
-/** A metric that says how good a model is on labelled or plain data. */
-export type Metric = 'top1' | 'perplexity' | 'sqnr';
+/** One input of a `data.json`. */
+export type InputEntry = v.InferOutput<typeof manifestSchema>['inputs'][string];
+
+/** Labels from a file, or from the names of the sub-folders that samples lie in: their order is the classes'. */
+export type LabelEntry = string | { readonly folders: 'sorted' | readonly string[] };
 
 /** An input that is the same in every feed. */
 export interface ConstantFeed {
@@ -67,14 +92,12 @@ export interface ConstantFeed {
 
 export interface Manifest {
   readonly metric?: Metric;
-  readonly inputs: Readonly<
-    Record<string, { calib?: string; eval?: string; transform?: Transform; stacked?: boolean }>
-  >;
+  readonly inputs: Readonly<Record<string, InputEntry>>;
   readonly constants: Readonly<Record<string, ConstantFeed>>;
   /** Feeds must have this many samples. */
   readonly batch?: number;
   /** Labels of the evaluation samples. */
-  readonly labels?: string;
+  readonly labels?: LabelEntry;
 }
 
 /**
@@ -88,7 +111,7 @@ export function readManifest(file: string): Manifest {
   } catch (cause) {
     throw new QuantcError('E_DATA_READ', `cannot read ${file}`, {
       place: { file },
-      hint: 'Data is a folder with a data.json, an .npy file (one-input models), or an .npz file.',
+      hint: 'Data is a folder with a data.json, an array (.npy, .npz), token ids (.txt, .json), or a module (.ts, .js).',
       cause,
     });
   }
@@ -107,7 +130,7 @@ export function readManifest(file: string): Manifest {
     const where = v.getDotPath(issue);
     throw new QuantcError('E_DATA_MANIFEST', `${where ? `${where}: ` : ''}${issue.message}`, {
       place: { file },
-      hint: 'Keys: inputs (calib, eval, transform, stacked), constants, fixed, batch, labels, metric, note.',
+      hint: 'Keys: inputs (calib, eval, transform, stacked, images, audio, tokens), constants, fixed, batch, labels, metric, note.',
     });
   }
   const { fixed = {}, constants = {}, ...rest } = parsed.output;

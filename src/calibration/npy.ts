@@ -2,18 +2,14 @@
 import { closeSync, openSync, readFileSync, readSync, statSync } from 'node:fs';
 import { strFromU8, unzipSync } from 'fflate';
 import { QuantcError } from '../errors/error.js';
-import { byteLengthOf, type DType, dtypeFacts } from '../ir/dtype.js';
+import { byteLengthOf, dtypeFacts } from '../ir/dtype.js';
 import { readRange, Tensor, viewBytes } from '../ir/tensor.js';
 import { elementCount } from '../ir/type.js';
 import { HEADER_REACH, type NpyHeader, parseNpyHeader } from './npy-header.js';
+import { chunksOf, type RowSource } from './rows.js';
 
-/** An array on disk or in memory, whose first axis can be read piecewise. */
-export interface StoredArray {
-  /** File (and member) it came from, for messages. */
-  readonly file: string;
-  readonly dtype: DType;
-  readonly shape: readonly number[];
-  /** Rows `start` to `start + count` along the first axis, in row-major order and little-endian. */
+/** An array on disk or in memory: its rows are there at once. */
+export interface StoredArray extends RowSource {
   rows(start: number, count: number): Tensor;
 }
 
@@ -125,7 +121,7 @@ function stored(
     return header.bigEndian && width > 1 ? swapped(bytes, width) : bytes;
   };
   let reordered: Uint8Array | undefined;
-  return {
+  const array: StoredArray = {
     file,
     dtype,
     shape,
@@ -138,7 +134,11 @@ function stored(
       } else bytes = fetch(start * rowCount, count * rowCount);
       return Tensor.of(dtype, [count, ...shape.slice(1)], bytes);
     },
+    hashRows(hash, count) {
+      for (const [start, some] of chunksOf(array, count)) hash.update(array.rows(start, some).bytes());
+    },
   };
+  return array;
 }
 
 function swapped(bytes: Uint8Array, width: number): Uint8Array {

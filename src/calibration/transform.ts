@@ -10,11 +10,13 @@ import type { Transform } from './manifest.js';
 export interface FeedPlace {
   readonly file: string;
   readonly value: string;
+  /** Number of the first sample. */
+  readonly start?: number;
 }
 
 /** Shape after the transform of an array of this shape. */
 export function transformedShape(shape: readonly number[], transform: Transform | undefined): number[] {
-  if (transform?.layout === undefined) return [...shape];
+  if (transform?.layout !== 'NHWC->NCHW') return [...shape];
   const [n, ...rest] = shape;
   return [n!, rest[rest.length - 1]!, ...rest.slice(0, -1)];
 }
@@ -31,28 +33,19 @@ export function checkTransform(
   transform: Transform | undefined,
   place: FeedPlace,
 ): void {
+  const wrong = (why: string) => new QuantcError('E_DATA_TRANSFORM', why, { place: placeOf(place) });
   if (transform !== undefined) {
-    if (!isFloat(to)) {
-      throw new QuantcError('E_DATA_TRANSFORM', `a transform gives floats, but the input takes ${to}`, {
-        place,
-      });
+    if (!isFloat(to) && !onlyMoves(transform)) {
+      throw wrong(`a transform gives floats, but the input takes ${to}`);
     }
     if (transform.layout !== undefined && shape.length < 3) {
-      throw new QuantcError(
-        'E_DATA_TRANSFORM',
-        `${transform.layout} needs at least 3 dimensions, not [${shape}]`,
-        {
-          place,
-        },
-      );
+      throw wrong(`${transform.layout} needs at least 3 dimensions, not [${shape}]`);
     }
-    const channels = shape[transform.layout === undefined ? 1 : shape.length - 1] ?? 1;
+    const channels = channelsOf(shape, transform);
     for (const key of ['mean', 'std'] as const) {
       const length = transform[key]?.length ?? 1;
       if (length !== 1 && length !== channels) {
-        throw new QuantcError('E_DATA_TRANSFORM', `${key} has ${length} entries for ${channels} channels`, {
-          place,
-        });
+        throw wrong(`${key} has ${length} entries for ${channels} channels`);
       }
     }
   }
@@ -64,11 +57,21 @@ export function checkTransform(
     (numeric(to) && (numeric(from) || from === 'bool'));
   if (!fits) {
     throw new QuantcError('E_DATA_DTYPE', `the array holds ${from}, the input takes ${to}`, {
-      place,
+      place: placeOf(place),
       hint: `Save the array as ${to}.`,
     });
   }
 }
+
+/** True for a transform that changes where elements lie and nothing else. */
+const onlyMoves = ({ layout, scale, mean, std }: Transform): boolean =>
+  layout !== undefined && scale === undefined && mean === undefined && std === undefined;
+
+/** Channels lie last in arrays with a layout, and on axis 1 without. */
+const channelsOf = (shape: readonly number[], { layout }: Transform): number =>
+  shape[layout === undefined ? 1 : shape.length - 1] ?? 1;
+
+const placeOf = ({ file, value }: FeedPlace) => ({ file, value });
 
 /**
  * Applies the transform and converts to the model's dtype; nothing is copied where neither changes anything.
@@ -82,7 +85,7 @@ export function transformRows(
   place: FeedPlace,
 ): Tensor {
   const shape = transformedShape(rows.shape, transform);
-  if (!isFloat(to)) return convertIntegers(rows, to, place);
+  if (!isFloat(to)) return convertIntegers(moved(rows, transform), to, place).with({ shape });
   const stored =
     rows.dtype === 'double'
       ? (rows.data() as Float64Array)
@@ -96,16 +99,20 @@ export function transformRows(
       : to === 'float16'
         ? Float16Array.from(floats)
         : asFloat32(floats);
-  for (let i = 0; i < data.length; i++) {
-    if (!Number.isFinite(data[i])) {
-      const sample = Math.floor(i / (elementCount(rows.shape.slice(1)) || 1));
-      throw new QuantcError('E_DATA_NAN', `sample ${sample} of this batch holds ${data[i]}`, {
-        place,
-        hint: 'Clean the data: a range that NaN or infinity touched is worth nothing.',
-      });
-    }
-  }
+  refuseNonfinite(data, elementCount(rows.shape.slice(1)), place);
   return Tensor.of(to, shape, data);
+}
+
+/** @param row elements of a sample. @throws QuantcError E_DATA_NAN */
+export function refuseNonfinite(data: ArrayLike<number>, row: number, place: FeedPlace): void {
+  for (let i = 0; i < data.length; i++) {
+    if (Number.isFinite(data[i])) continue;
+    const sample = (place.start ?? 0) + Math.floor(i / (row || 1));
+    throw new QuantcError('E_DATA_NAN', `sample ${sample} holds ${data[i]}`, {
+      place: placeOf(place),
+      hint: 'Clean the data: a range that NaN or infinity touched is worth nothing.',
+    });
+  }
 }
 
 const asFloat32 = (values: ArrayLike<number>): Float32Array =>
@@ -119,24 +126,49 @@ function plain(rows: Tensor): ArrayLike<number> {
   return data;
 }
 
-function affine(stored: ArrayLike<number>, shape: readonly number[], transform: Transform): Float32Array {
-  const last = transform.layout !== undefined;
-  const channels = shape[last ? shape.length - 1 : 1] ?? 1;
-  const inner = last ? elementCount(shape.slice(1, -1)) : elementCount(shape.slice(2));
-  const out = new Float32Array(stored.length);
-  const { scale = 1, mean = [0], std = [1] } = transform;
-  const samples = stored.length / (channels * inner || 1);
+/** Where each channel's elements lie before and after: first element and distance, over every sample. */
+function* channelRuns(shape: readonly number[], transform: Transform) {
+  const channels = channelsOf(shape, transform);
+  const before = transform.layout !== undefined;
+  const after = transform.layout === 'NHWC';
+  const inner = before ? elementCount(shape.slice(1, -1)) : elementCount(shape.slice(2));
   for (let channel = 0; channel < channels; channel++) {
-    const shift = mean[channel % mean.length]!;
-    const spread = std[channel % std.length]!;
-    for (let sample = 0; sample < samples; sample++) {
-      const to = (sample * channels + channel) * inner;
-      const from = last ? sample * channels * inner + channel : to;
-      const step = last ? channels : 1;
-      for (let i = 0; i < inner; i++) out[to + i] = (stored[from + i * step]! * scale - shift) / spread;
+    for (let sample = 0; sample < shape[0]!; sample++) {
+      const whole = sample * channels * inner;
+      const [last, first] = [whole + channel, whole + channel * inner];
+      yield {
+        channel,
+        inner,
+        from: before ? last : first,
+        step: before ? channels : 1,
+        to: after ? last : first,
+        stride: after ? channels : 1,
+      };
     }
   }
+}
+
+function affine(stored: ArrayLike<number>, shape: readonly number[], transform: Transform): Float32Array {
+  const out = new Float32Array(stored.length);
+  const { scale = 1, mean = [0], std = [1] } = transform;
+  for (const { channel, inner, from, step, to, stride } of channelRuns(shape, transform)) {
+    const shift = mean[channel % mean.length]!;
+    const spread = std[channel % std.length]!;
+    for (let i = 0; i < inner; i++)
+      out[to + i * stride] = (stored[from + i * step]! * scale - shift) / spread;
+  }
   return out;
+}
+
+/** Integers whose channels go to the front. */
+function moved(rows: Tensor, transform: Transform | undefined): Tensor {
+  if (transform?.layout !== 'NHWC->NCHW') return rows;
+  const data = rows.data();
+  const out = data.slice();
+  for (const { inner, from, step, to } of channelRuns(rows.shape, transform)) {
+    for (let i = 0; i < inner; i++) out[to + i] = data[from + i * step]!;
+  }
+  return Tensor.of(rows.dtype, rows.shape, out);
 }
 
 function convertIntegers(rows: Tensor, to: DType, place: FeedPlace): Tensor {
@@ -147,7 +179,9 @@ function convertIntegers(rows: Tensor, to: DType, place: FeedPlace): Tensor {
   const high = kind === 'int' ? (1n << BigInt(bits - 1)) - 1n : (1n << BigInt(bits)) - 1n;
   for (const value of values) {
     if (value < low || value > high) {
-      throw new QuantcError('E_DATA_RANGE', `the array holds ${value}, which ${to} cannot`, { place });
+      throw new QuantcError('E_DATA_RANGE', `the array holds ${value}, which ${to} cannot`, {
+        place: placeOf(place),
+      });
     }
   }
   const data = new array(new ArrayBuffer((bits / 8) * values.length));

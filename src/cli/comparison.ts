@@ -45,7 +45,7 @@ const LAYER_FEEDS = 1;
 export async function compareModels(request: ComparisonRequest): Promise<ComparisonResult> {
   const { first, second, threads } = request;
   const model = readModel(first);
-  const data = samplesFor(request, model).first(request.samples);
+  const data = (await samplesFor(request, model)).first(request.samples);
   const report = reportOf(second);
   const reference: SessionOptions = { threads };
   const candidate: SessionOptions = { threads, ...(report && { extra: nested(report.session) }) };
@@ -62,7 +62,7 @@ export async function compareModels(request: ComparisonRequest): Promise<Compari
   };
 }
 
-function samplesFor({ calib, eval: evaluation }: ComparisonRequest, model: Model): DataSet {
+async function samplesFor({ calib, eval: evaluation }: ComparisonRequest, model: Model): Promise<DataSet> {
   const { inputs } = model.graph;
   if (evaluation !== undefined) return openData(evaluation, 'eval', inputs);
   if (calib !== undefined) return openData(calib, 'calib', inputs);

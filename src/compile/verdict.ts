@@ -47,6 +47,11 @@ export function accept(strict: boolean, ledger: Ledger, proof: Proof): void {
           : "Exclude the node, or report it: the target's table is wrong for this graph.",
     });
   }
+  refuseWarnings(strict, ledger);
+}
+
+/** What is warned of before any long work is refused before it. @throws QuantcError E_STRICT when `strict` */
+export function refuseWarnings(strict: boolean, ledger: Ledger): void {
   const warning = ledger.notes.find((note) => note.level === 'warning');
   if (strict && warning) {
     throw new QuantcError('E_STRICT', `${warning.code}: ${warning.message}`, {

@@ -25,9 +25,9 @@ async function batchesOf(data: DataSet): Promise<Batch[]> {
   return batches;
 }
 
-const codeOf = (action: () => unknown): string => {
+const codeOf = async (action: () => unknown): Promise<string> => {
   try {
-    action();
+    await action();
   } catch (error) {
     if (error instanceof QuantcError) return error.code;
     throw error;
@@ -58,7 +58,7 @@ describe('data for models', () => {
 
   it('feeds a single array in batches', async () => {
     const path = save('x.npy', floats([5, 2]));
-    const data = openData(path, 'calib', [input('x', ['N', 2])], { batch: 2 });
+    const data = await openData(path, 'calib', [input('x', ['N', 2])], { batch: 2 });
     const batches = await batchesOf(data);
     expect(batches.map(({ start, count, padding }) => [start, count, padding])).to.deep.equal([
       [0, 2, 0],
@@ -78,7 +78,7 @@ describe('data for models', () => {
 
   it('fills the last feed of a model with a fixed batch with samples that were there before', async () => {
     const path = save('x.npy', floats([5, 1]));
-    const data = openData(path, 'calib', [input('x', [4, 1])]);
+    const data = await openData(path, 'calib', [input('x', [4, 1])]);
     const batches = await batchesOf(data);
     expect(batches.map(({ count, padding }) => [count, padding])).to.deep.equal([
       [4, 0],
@@ -86,11 +86,11 @@ describe('data for models', () => {
     ]);
     expect([...batches[1]!.feeds['x']!.toFloat32()]).to.deep.equal([4, 0, 1, 2]);
     expect(data.rebatched(1)).to.equal(data);
-    const few = openData(path, 'calib', [input('x', [12, 1])]);
+    const few = await openData(path, 'calib', [input('x', [12, 1])]);
     expect([...(await batchesOf(few))[0]!.feeds['x']!.toFloat32()]).to.deep.equal([
       ...[0, 1, 2, 3, 4, 0, 1, 2, 3, 4, 0, 1],
     ]);
-    expect(codeOf(() => openData(path, 'calib', [input('x', [4, 1])], { batch: 2 }))).to.equal(
+    expect(await codeOf(() => openData(path, 'calib', [input('x', [4, 1])], { batch: 2 }))).to.equal(
       'E_DATA_BATCH',
     );
   });
@@ -100,7 +100,7 @@ describe('data for models', () => {
     save('x.npy', Tensor.of('uint8', [2, 2, 3, 2], pixels));
     const transform = { layout: 'NHWC->NCHW', scale: 1 / 255, mean: [0.5, 0.25], std: [0.5, 2] };
     manifest({ inputs: { x: { calib: 'x.npy', transform } } });
-    const data = openData(folder, 'calib', [input('x', ['N', 2, 2, 3])]);
+    const data = await openData(folder, 'calib', [input('x', ['N', 2, 2, 3])]);
     const [batch] = await batchesOf(data);
     const got = batch!.feeds['x']!;
     expect(got.shape).to.deep.equal([2, 2, 2, 3]);
@@ -116,14 +116,14 @@ describe('data for models', () => {
     }
     // Without a layout channels lie on axis 1.
     manifest({ inputs: { x: { calib: 'x.npy', transform: { mean: [1, 2], std: [1, 10] } } } });
-    const plain = (await batchesOf(openData(folder, 'calib', [input('x', ['N', 2, 3, 2])])))[0]!;
+    const plain = (await batchesOf(await openData(folder, 'calib', [input('x', ['N', 2, 3, 2])])))[0]!;
     expect(plain.feeds['x']!.toFloat32()[6]).to.be.closeTo((pixels[6]! - 2) / 10, 1e-6);
   });
 
   it('converts dtypes where nothing but precision is lost', async () => {
     const feed = async (stored: Tensor, dtype: DType) => {
       const path = save('x.npy', stored);
-      return (await batchesOf(openData(path, 'calib', [input('x', ['N'], dtype)])))[0]!.feeds['x']!;
+      return (await batchesOf(await openData(path, 'calib', [input('x', ['N'], dtype)])))[0]!.feeds['x']!;
     };
     const int32 = Tensor.of('int32', [3], Int32Array.of(-1, 0, 70000));
     expect((await feed(int32, 'int64')).data()).to.deep.equal(BigInt64Array.of(-1n, 0n, 70000n));
@@ -166,7 +166,7 @@ describe('data for models', () => {
       input('gain', [2]),
       input('mode', [], 'int64'),
     ];
-    const batches = await batchesOf(openData(folder, 'calib', signature));
+    const batches = await batchesOf(await openData(folder, 'calib', signature));
     expect(batches.length).to.equal(3);
     const { feeds } = batches[1]!;
     expect(feeds['state']!.shape).to.deep.equal([2, 1, 2]);
@@ -175,7 +175,7 @@ describe('data for models', () => {
     expect([feeds['rate']!.shape, feeds['gain']!.shape]).to.deep.equal([[], [2]]);
   });
 
-  it('keeps calibration and evaluation apart and reads labels for the latter only', () => {
+  it('keeps calibration and evaluation apart and reads labels for the latter only', async () => {
     mkdirSync(join(folder, 'sub'));
     save('c.npy', floats([4, 1]));
     save('e.npy', floats([2, 1]));
@@ -188,8 +188,8 @@ describe('data for models', () => {
         labels: '../l.npy',
       }),
     );
-    const calib = openData(join(folder, 'sub'), 'calib', [input('x', ['N', 1])]);
-    const evaluation = openData(join(folder, 'sub', 'data.json'), 'eval', [input('x', ['N', 1])]);
+    const calib = await openData(join(folder, 'sub'), 'calib', [input('x', ['N', 1])]);
+    const evaluation = await openData(join(folder, 'sub', 'data.json'), 'eval', [input('x', ['N', 1])]);
     expect([calib.count, calib.labels]).to.deep.equal([4, undefined]);
     expect([evaluation.count, [...evaluation.labels!], evaluation.metric]).to.deep.equal([2, [1, 0], 'top1']);
     expect([...evaluation.first(1).labels!]).to.deep.equal([1]);
@@ -200,22 +200,22 @@ describe('data for models', () => {
     const path = join(folder, 'x.npz');
     const signature = [input('a', ['N', 2]), input('b', ['N'])];
     writeFileSync(path, zipSync({ 'a.npy': encodeNpy(floats([2, 2])), 'b.npy': encodeNpy(floats([2])) }));
-    const [batch] = await batchesOf(openData(path, 'calib', signature));
+    const [batch] = await batchesOf(await openData(path, 'calib', signature));
     expect(Object.keys(batch!.feeds)).to.deep.equal(['a', 'b']);
-    expect(codeOf(() => openData(path, 'calib', signature.slice(0, 1)))).to.equal('E_DATA_INPUTS');
+    expect(await codeOf(() => openData(path, 'calib', signature.slice(0, 1)))).to.equal('E_DATA_INPUTS');
     writeFileSync(path, zipSync({ 'arr_0.npy': encodeNpy(floats([2, 2])) }));
-    expect(openData(path, 'calib', signature.slice(0, 1)).count).to.equal(2);
+    expect((await openData(path, 'calib', signature.slice(0, 1))).count).to.equal(2);
   });
 
-  it('leaves out inputs that have a default', () => {
+  it('leaves out inputs that have a default', async () => {
     const path = save('x.npy', floats([2, 2]));
     const weight = { ...input('w', [2]), constant: Tensor.floats([1, 2]) };
-    expect(openData(path, 'calib', [input('x', ['N', 2]), weight]).count).to.equal(2);
+    expect((await openData(path, 'calib', [input('x', ['N', 2]), weight])).count).to.equal(2);
   });
 
-  it('refuses what does not fit the model, before any run', () => {
+  it('refuses what does not fit the model, before any run', async () => {
     const x = [input('x', ['N', 2])];
-    const open = (content: object, signature = x): string => {
+    const open = async (content: object, signature = x): Promise<string> => {
       manifest(content);
       return codeOf(() => openData(folder, 'calib', signature));
     };
@@ -225,55 +225,62 @@ describe('data for models', () => {
     save('wide.npy', floats([3, 5]));
     save('scalar.npy', floats([]));
     const of = (file: string, more: object = {}) => ({ inputs: { x: { calib: file, ...more } } });
-    expect(open(of('x.npy'))).to.equal('none');
-    expect(open({ inputs: { z: { calib: 'x.npy' } } })).to.equal('E_DATA_INPUTS');
-    expect(open({ inputs: { x: { calib: 'x.npy' }, z: { calib: 'x.npy' } } })).to.equal('E_DATA_INPUTS');
-    expect(open({ inputs: {} }, [])).to.equal('E_DATA_EMPTY');
-    expect(open(of('none.npy'))).to.equal('E_DATA_EMPTY');
-    expect(open(of('wide.npy'))).to.equal('E_DATA_SHAPE');
-    expect(open(of('scalar.npy'))).to.equal('E_DATA_SHAPE');
-    expect(open(of('absent.npy'))).to.equal('E_NPY_READ');
-    expect(open({ inputs: { x: { eval: 'x.npy' } } })).to.equal('E_DATA_SPLIT');
-    expect(open(of('x.npy', { transfrom: {} }))).to.equal('E_DATA_MANIFEST');
-    expect(open(of('x.npy', { transform: { std: [0] } }))).to.equal('E_DATA_MANIFEST');
-    expect(open(of('x.npy', { transform: { mean: [1, 2, 3] } }))).to.equal('E_DATA_TRANSFORM');
-    expect(open(of('x.npy', { transform: { layout: 'NHWC->NCHW' } }))).to.equal('E_DATA_TRANSFORM');
-    expect(open(of('x.npy', { transform: {} }), [input('x', ['N', 2], 'int64')])).to.equal(
+    expect(await open(of('x.npy'))).to.equal('none');
+    expect(await open({ inputs: { z: { calib: 'x.npy' } } })).to.equal('E_DATA_INPUTS');
+    expect(await open({ inputs: { x: { calib: 'x.npy' }, z: { calib: 'x.npy' } } })).to.equal(
+      'E_DATA_INPUTS',
+    );
+    expect(await open({ inputs: {} }, [])).to.equal('E_DATA_EMPTY');
+    expect(await open(of('none.npy'))).to.equal('E_DATA_EMPTY');
+    expect(await open(of('wide.npy'))).to.equal('E_DATA_SHAPE');
+    expect(await open(of('scalar.npy'))).to.equal('E_DATA_SHAPE');
+    expect(await open(of('absent.npy'))).to.equal('E_NPY_READ');
+    expect(await open({ inputs: { x: { eval: 'x.npy' } } })).to.equal('E_DATA_SPLIT');
+    expect(await open(of('x.npy', { transfrom: {} }))).to.equal('E_DATA_MANIFEST');
+    expect(await open(of('x.npy', { transform: { std: [0] } }))).to.equal('E_DATA_MANIFEST');
+    expect(await open(of('x.npy', { transform: { mean: [1, 2, 3] } }))).to.equal('E_DATA_TRANSFORM');
+    expect(await open(of('x.npy', { transform: { layout: 'NHWC->NCHW' } }))).to.equal('E_DATA_TRANSFORM');
+    expect(await open(of('x.npy', { transform: {} }), [input('x', ['N', 2], 'int64')])).to.equal(
       'E_DATA_TRANSFORM',
     );
-    expect(open({ ...of('x.npy'), batch: 3 }, [input('x', [2, 2])])).to.equal('E_DATA_BATCH');
+    expect(await open({ ...of('x.npy'), batch: 3 }, [input('x', [2, 2])])).to.equal('E_DATA_BATCH');
     const two = [...x, input('y', ['N', 2])];
-    expect(open({ inputs: { x: { calib: 'x.npy' }, y: { calib: 'y.npy' } } }, two)).to.equal('E_DATA_COUNT');
+    expect(await open({ inputs: { x: { calib: 'x.npy' }, y: { calib: 'y.npy' } } }, two)).to.equal(
+      'E_DATA_COUNT',
+    );
     const square = [input('x', ['N', 'S']), input('y', ['N', 'S'])];
-    expect(open({ inputs: { x: { calib: 'x.npy' }, y: { calib: 'wide.npy' } } }, square)).to.equal(
+    expect(await open({ inputs: { x: { calib: 'x.npy' }, y: { calib: 'wide.npy' } } }, square)).to.equal(
       'E_DATA_SHAPE',
     );
     expect(
-      open({ ...of('x.npy'), constants: { k: { dtype: 'int64', value: 0.5 } } }, [...x, input('k', [])]),
+      await open({ ...of('x.npy'), constants: { k: { dtype: 'int64', value: 0.5 } } }, [
+        ...x,
+        input('k', []),
+      ]),
     ).to.equal('E_DATA_MANIFEST');
-    expect(codeOf(() => openData(join(folder, 'x.npy'), 'calib', two))).to.equal('E_DATA_INPUTS');
-    expect(codeOf(() => openData(join(folder, 'absent'), 'calib', x))).to.equal('E_DATA_READ');
+    expect(await codeOf(() => openData(join(folder, 'x.npy'), 'calib', two))).to.equal('E_DATA_INPUTS');
+    expect(await codeOf(() => openData(join(folder, 'absent'), 'calib', x))).to.equal('E_DATA_READ');
     writeFileSync(join(folder, 'data.json'), '{');
-    expect(codeOf(() => openData(folder, 'calib', x))).to.equal('E_DATA_MANIFEST');
+    expect(await codeOf(() => openData(folder, 'calib', x))).to.equal('E_DATA_MANIFEST');
     rmSync(join(folder, 'data.json'));
-    expect(codeOf(() => openData(folder, 'calib', x))).to.equal('E_DATA_READ');
+    expect(await codeOf(() => openData(folder, 'calib', x))).to.equal('E_DATA_READ');
     save('labels.npy', Tensor.of('int32', [2], Int32Array.of(1, 2)));
     manifest({ inputs: { x: { eval: 'x.npy' } }, labels: 'labels.npy' });
-    expect(codeOf(() => openData(folder, 'eval', x))).to.equal('E_DATA_LABELS');
+    expect(await codeOf(() => openData(folder, 'eval', x))).to.equal('E_DATA_LABELS');
   });
 
-  it('digests what is fed, not how it is cut', () => {
+  it('digests what is fed, not how it is cut', async () => {
     const x = [input('x', ['N', 2])];
     const path = save('x.npy', floats([3, 2]));
-    const digest = openData(path, 'calib', x).digest();
-    expect(openData(path, 'calib', x, { batch: 1 }).digest()).to.equal(digest);
-    expect(openData(path, 'calib', x).first(2).digest()).not.to.equal(digest);
+    const digest = (await openData(path, 'calib', x)).digest();
+    expect((await openData(path, 'calib', x, { batch: 1 })).digest()).to.equal(digest);
+    expect((await openData(path, 'calib', x)).first(2).digest()).not.to.equal(digest);
     manifest({ inputs: { x: { calib: 'x.npy' } } });
-    expect(openData(folder, 'calib', x).digest()).to.equal(digest);
+    expect((await openData(folder, 'calib', x)).digest()).to.equal(digest);
     manifest({ inputs: { x: { calib: 'x.npy', transform: { scale: 2 } } } });
-    expect(openData(folder, 'calib', x).digest()).not.to.equal(digest);
+    expect((await openData(folder, 'calib', x)).digest()).not.to.equal(digest);
     save('x.npy', floats([3, 2], 1));
-    expect(openData(path, 'calib', x).digest()).not.to.equal(digest);
+    expect((await openData(path, 'calib', x)).digest()).not.to.equal(digest);
   });
 
   it('opens the data of every shared model, calibration and evaluation', async function () {
@@ -285,7 +292,7 @@ describe('data for models', () => {
       if (!existsSync(join(from, 'data.json'))) continue;
       const { graph } = readModel(join(from, 'model.onnx'));
       for (const split of ['calib', 'eval'] as const) {
-        const data = openData(from, split, graph.inputs).first(2);
+        const data = (await openData(from, split, graph.inputs)).first(2);
         const [batch] = await batchesOf(data);
         expect(Object.keys(batch!.feeds).sort(), name).to.deep.equal(
           graph.inputs
@@ -315,7 +322,7 @@ describe('data for models', () => {
     expect(one[1]!.feeds['x']!.bytes()).to.deep.equal(again[1]!.feeds['x']!.bytes());
     expect(one[0]!.feeds['x']!.bytes()).not.to.deep.equal(one[1]!.feeds['x']!.bytes());
     expect(syntheticData(signature, { seed: 2 }).digest()).not.to.equal(data.digest());
-    expect(codeOf(() => syntheticData([{ name: 'x', type: undefined }]))).to.equal('E_DATA_SYNTHETIC');
-    expect(codeOf(() => syntheticData([input('x', [1], 'string')]))).to.equal('E_DATA_SYNTHETIC');
+    expect(await codeOf(() => syntheticData([{ name: 'x', type: undefined }]))).to.equal('E_DATA_SYNTHETIC');
+    expect(await codeOf(() => syntheticData([input('x', [1], 'string')]))).to.equal('E_DATA_SYNTHETIC');
   });
 });

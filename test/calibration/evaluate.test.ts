@@ -86,7 +86,7 @@ describe('evaluate', () => {
     const folder = sharedPath('models', name);
     if (folder === undefined) return undefined;
     const model = await readModel(`${folder}/model.onnx`);
-    const data = openData(folder, 'eval', model.graph.inputs).first(samples);
+    const data = (await openData(folder, 'eval', model.graph.inputs)).first(samples);
     return withSession(`${folder}/model.onnx`, {}, (session) =>
       withSession(`${folder}/model.onnx`, { optimization: 'off' }, (reference) =>
         evaluate(session, data, { reference }),

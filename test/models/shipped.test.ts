@@ -19,18 +19,18 @@ describe('shipped models', () => {
       const model = readModel(path);
       expect(verify(model)).to.deep.equal([]);
       expect(statSync(path).size).to.be.at.most(500_000);
-      const data = openData(folder, 'eval', model.graph.inputs, { batch: 50 });
+      const data = await openData(folder, 'eval', model.graph.inputs, { batch: 50 });
       const { metric, value, samples } = await withSession(path, {}, (session) => evaluate(session, data));
       expect([metric, samples]).to.deep.equal(['top1', data.count]);
       expect(value).to.be.closeTo(accuracy, 0.0011);
     });
 
-    it(`${name} is calibrated on other samples than it is evaluated on`, () => {
+    it(`${name} is calibrated on other samples than it is evaluated on`, async () => {
       const { graph } = readModel(path);
       const seen = new Set<string>();
       let count = 0;
       for (const split of ['calib', 'eval'] as const) {
-        expect(openData(folder, split, graph.inputs).count).to.be.at.least(256);
+        expect((await openData(folder, split, graph.inputs)).count).to.be.at.least(256);
         const array = openNpy(join(folder, `${graph.inputs[0]!.name}.${split}.npy`));
         for (let row = 0; row < array.shape[0]!; row++, count++) {
           seen.add(createHash('sha256').update(array.rows(row, 1).bytes()).digest('hex'));
