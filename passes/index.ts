@@ -1,4 +1,4 @@
-import { type Pass, repeatPasses } from '../src/index.js';
+import { type Pass, QuantcError, repeatPasses } from '../src/index.js';
 import { commonSubexpressions } from './common-subexpressions.js';
 import { constantsToInitializers } from './constants-to-initializers.js';
 import { deadCode } from './dead-code.js';
@@ -7,13 +7,18 @@ import { dropNoOps } from './drop-no-ops.js';
 import { foldAffine } from './fold-affine.js';
 import { foldBatchNormalization } from './fold-batch-normalization.js';
 import { foldConstants } from './fold-constants.js';
+import { fuseBiasGelu } from './fuse-bias-gelu.js';
 import { fuseGelu } from './fuse-gelu.js';
+import { fuseGroupQueryAttention } from './fuse-group-query-attention.js';
 import { fuseHardSigmoid } from './fuse-hard-sigmoid.js';
 import { fuseHardSwish } from './fuse-hard-swish.js';
 import { fuseLayerNormalization } from './fuse-layer-normalization.js';
+import { fuseMultiHeadAttention } from './fuse-multi-head-attention.js';
 import { fusePad } from './fuse-pad.js';
 import { fuseRmsNormalization } from './fuse-rms-normalization.js';
+import { fuseRotaryEmbedding } from './fuse-rotary-embedding.js';
 import { fuseSilu } from './fuse-silu.js';
+import { fuseSkipNormalization } from './fuse-skip-normalization.js';
 import { fuseSoftmax } from './fuse-softmax.js';
 import { fuseSoftplusMish } from './fuse-softplus-mish.js';
 import { gemmToMatmulAdd } from './gemm-to-matmul-add.js';
@@ -102,4 +107,32 @@ export const targetFusions = {
   fuseSoftplusMish,
   fuseHardSwish,
   gemmToMatmulAdd,
+  fuseRotaryEmbedding,
+  fuseGroupQueryAttention,
+  // What no decoder's operator takes: encoders, attention over another sequence, masks of every kind.
+  fuseMultiHeadAttention,
+  fuseSkipNormalization,
+  fuseBiasGelu,
 } as const satisfies Readonly<Record<string, Pass>>;
+
+/**
+ * The fusions of these names, in the order above, and what clears up behind them.
+ * @throws QuantcError E_TARGET_FUSION listing those there are.
+ */
+export function fusionsNamed(names: readonly string[]): readonly Pass[] {
+  const all: readonly Pass[] = Object.values(targetFusions);
+  const strange = names.find((name) => all.every((pass) => pass.name !== name));
+  if (strange !== undefined) {
+    throw new QuantcError('E_TARGET_FUSION', `there is no fusion "${strange}"`, {
+      kind: 'usage',
+      hint: `Fusions: ${all.map(({ name }) => name).join(', ')}.`,
+    });
+  }
+  const chosen = all.filter(({ name }) => names.includes(name));
+  // Residual sums show once the layouts around attention have met and vanished.
+  return chosen
+    .flatMap((pass) =>
+      [fuseMultiHeadAttention, fuseGroupQueryAttention].includes(pass) ? [pass, cleanUp] : [pass],
+    )
+    .concat(chosen.length > 0 ? [cleanUp, nameNodes] : []);
+}

@@ -23,6 +23,7 @@ export type { ExternalPlace } from './onnx/external-data.js';
 export { decodeModel, decodeTensor, readModel } from './onnx/read.js';
 export { type WriteOptions, type WrittenFile, writeModel } from './onnx/write.js';
 export { type FactKey, factKey } from './pipeline/fact.js';
+export { decibels, type Judge, type JudgeOptions, type NoiseMetric } from './pipeline/judge.js';
 export { Ledger, type LedgerNote, type LedgerRow } from './pipeline/ledger.js';
 export {
   definePass,
@@ -63,6 +64,7 @@ export * from './target/conditions.js';
 export * from './target/facts.js';
 export { type Parameters, type Placement, placementOf } from './target/placement.js';
 export { type Exclusion, type NodePlan, type Plan, planStatic } from './target/plan.js';
+export { planSaving } from './target/plan-saving.js';
 export * from './target/target.js';
 export { modelDigest } from './text/model-digest.js';
 export { parseModel } from './text/parse.js';
@@ -74,6 +76,7 @@ export {
   printNode,
   printType,
 } from './text/print.js';
+export * from './transformer/index.js';
 
 /**
  * Compiles a model for each target: writes the proven files and their report, and answers with the report. Loaded when

@@ -112,6 +112,8 @@ export interface Target {
   readonly absorbed: readonly string[];
   /** Weight-only quantization; absent where the executor has no kernel for it. */
   readonly weightOnly?: WeightOnly;
+  /** Rewrites into the executor's own operators, by the names that `quantc passes` lists; default none. */
+  readonly fusions?: readonly string[];
   readonly costs: TargetCosts;
   /** Session options that the executor needs or wants for this target's files, as ONNX Runtime spells them. */
   readonly session: Readonly<Record<string, string>>;
