@@ -25,7 +25,16 @@ const LAYERS: readonly (readonly [area: string, mayImport: readonly string[]])[]
   ['src/runtime', ['src/errors', 'src/ir', 'src/quant', 'src/onnx', 'src/pipeline', 'src/target']],
   [
     'src/calibration',
-    ['src/errors', 'src/ir', 'src/quant', 'src/onnx', 'src/pipeline', 'src/target', 'src/runtime'],
+    [
+      'src/errors',
+      'src/ir',
+      'src/quant',
+      'src/onnx',
+      'src/pipeline',
+      'src/target',
+      'src/kernels',
+      'src/runtime',
+    ],
   ],
   [
     'src/index.ts',

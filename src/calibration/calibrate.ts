@@ -1,22 +1,22 @@
 /** Ranges and histograms of a float model's values over calibration data. */
 import { QuantcError } from '../errors/error.js';
-import { byteLengthOf, isFloat } from '../ir/dtype.js';
+import { isFloat } from '../ir/dtype.js';
 import type { Model, Value } from '../ir/graph.js';
-import type { Tensor } from '../ir/tensor.js';
-import { elementCount } from '../ir/type.js';
-import { type Session, withSession } from '../runtime/session.js';
-import { tapped } from '../runtime/tap.js';
 import type { Range } from '../target/facts.js';
 import type { DataSet } from './dataset.js';
-import { type Histogram, HistogramObserver } from './histogram.js';
-import { ExtremesObserver, notFinite, nothingSeen, type Observer } from './observer.js';
-import { withReductions } from './reductions.js';
+import type { Histogram, HistogramObserver } from './histogram.js';
+import { guessedBytes, withJob } from './lane-job.js';
+import { runLanes } from './lanes.js';
+import { MovingAverage, nothingSeen } from './observer.js';
+import type { Stage } from './stages.js';
 
 export interface CalibrateOptions {
-  /** Bytes of activations that one run may hold; more values mean smaller batches, then several rounds. Default 64 MiB. */
+  /** Bytes of activations that may be held at once; more values mean that the model runs in stages. Default 256 MiB. */
   readonly maxMemory?: number;
-  /** Threads inside a node; default one a core. They do not change the result. */
+  /** Threads that run samples, one each; default one a core. They do not change the result. */
   readonly threads?: number;
+  /** Milliseconds of work left from which on further threads are started. Default 1500. */
+  readonly worthThreads?: number;
   readonly signal?: AbortSignal;
   /** Told after every feed; a share of 1 is the end. */
   readonly onProgress?: (share: number) => void;
@@ -24,13 +24,12 @@ export interface CalibrateOptions {
   readonly onSkip?: (value: Value, reason: string) => void;
 }
 
-/** Larger batches were no faster: activations then fall out of the caches. */
-const USUAL_MEMORY = 64 * 2 ** 20;
+const USUAL_MEMORY = 256 * 2 ** 20;
 
 /**
- * Smallest and largest element of each value over the data. The model runs unoptimized in ONNX Runtime with reductions
- * appended, so that only scalars leave it. The answer depends on the samples alone, not on their batches or on threads,
- * as far as ONNX Runtime's own kernels give the same bits for them.
+ * Smallest and largest element of each value over the data. The model runs unoptimized in ONNX Runtime, sample by
+ * sample, a thread a run: the answer depends on the samples alone, not on how the data were cut into batches, and not on
+ * threads, to the last bit.
  * @param values of the main graph; those of subgraphs and those that are no float tensors are skipped with a reason
  * @throws QuantcError E_CALIBRATION_NAN where a value is NaN or infinite, E_CALIBRATION_EMPTY where it never has an
  * element, E_CALIBRATION_ABORTED; errors of the data and of the session
@@ -41,41 +40,32 @@ export async function calibrate(
   data: DataSet,
   options: CalibrateOptions = {},
 ): Promise<Map<Value, Range>> {
-  const ranges = new Map<Value, Range>();
-  await inGroups(model, values, data, options, async (group, feeds, step) => {
-    const seen = group.map((): Range => ({ min: Number.POSITIVE_INFINITY, max: Number.NEGATIVE_INFINITY }));
-    try {
-      const reduced = withReductions(model, group);
-      await withSession(reduced.model, sessionOptions(options), async (session) => {
-        for await (const feed of feeds) {
-          const scalars = await session.run(feed);
-          group.forEach((value, i) => {
-            const { min, max, magnitude } = reduced.read(scalars, i);
-            // Without elements the extremes are those of nothing: infinite, the wrong way round.
-            if (min > max && magnitude === 0) return;
-            // Reductions to extremes may pass over NaN; a sum of magnitudes never does.
-            const sound = !Number.isNaN(magnitude) && Number.isFinite(min) && Number.isFinite(max);
-            if (!sound) throw notFinite(value.name);
-            seen[i] = { min: Math.min(seen[i]!.min, min) + 0, max: Math.max(seen[i]!.max, max) + 0 };
-          });
-          step();
-        }
-      });
-    } catch (error) {
-      // In older opsets ONNX Runtime refuses to reduce a tensor without elements, which some detectors compute: such
-      // values are watched from outside, where the run fails again if the model itself is to blame.
-      if (!(error instanceof QuantcError && error.code === 'E_RUNTIME_RUN')) throw error;
-      const watched = await watch(model, group, feeds, options, (name) => new ExtremesObserver(name));
-      group.forEach((_, i) => {
-        seen[i] = watched[i]!.extremes();
-      });
-    }
-    group.forEach((value, i) => {
-      if (seen[i]!.min > seen[i]!.max) throw nothingSeen(value.name);
-      ranges.set(value, seen[i]!);
-    });
+  const seen = new Map<Value, Range>();
+  await observe(model, values, data, options, false, (value, range) => {
+    const before = seen.get(value) ?? range;
+    seen.set(value, { min: Math.min(before.min, range.min), max: Math.max(before.max, range.max) });
   });
-  return ranges;
+  return seen;
+}
+
+/**
+ * The moving average of each value's extremes in one run after the other; see {@link MovingAverage}. Where data and
+ * model leave the batch open, a run is a sample. Options, skipped values and errors are those of {@link calibrate}.
+ */
+export async function movingAverages(
+  model: Model,
+  values: readonly Value[],
+  data: DataSet,
+  constant: number,
+  options: CalibrateOptions = {},
+): Promise<Map<Value, Range>> {
+  const averages = new Map<Value, MovingAverage>();
+  await observe(model, values, data, options, false, (value, range) => {
+    const average = averages.get(value) ?? new MovingAverage(constant);
+    averages.set(value, average);
+    average.add(range);
+  });
+  return new Map([...averages].map(([value, average]) => [value, average.average()!]));
 }
 
 /**
@@ -88,75 +78,70 @@ export async function histograms(
   data: DataSet,
   options: CalibrateOptions = {},
 ): Promise<Map<Value, Histogram>> {
-  const found = new Map<Value, Histogram>();
-  await inGroups(model, values, data, options, async (group, feeds, step) => {
-    const watched = await watch(model, group, feeds, options, (name) => new HistogramObserver(name), step);
-    group.forEach((value, i) => {
-      found.set(value, watched[i]!.histogram());
-    });
-  });
-  return found;
+  const counted = await observe(model, values, data, options, true, () => {});
+  return new Map([...counted].map(([value, observer]) => [value, observer.histogram()]));
 }
 
-type Feeds = AsyncIterable<Readonly<Record<string, Tensor>>>;
-
-/** Cuts the work so that memory stays bounded: batches first, since they cost nothing, then groups of values. */
-async function inGroups(
+/** Runs everything, and shows each value's extremes in each run, in order. */
+async function observe(
   model: Model,
   values: readonly Value[],
   data: DataSet,
   options: CalibrateOptions,
-  observe: (group: readonly Value[], feeds: Feeds, step: () => void) => Promise<void>,
-): Promise<void> {
+  counting: boolean,
+  see: (value: Value, range: Range) => void,
+): Promise<Map<Value, HistogramObserver>> {
   const wanted = [...new Set(values)].filter((value) => {
     const reason = whyNot(value, model);
     if (reason !== undefined) options.onSkip?.(value, reason);
     return reason === undefined;
   });
+  // One sample a run, whatever the data say: a batch's size shows in the last bits of what some kernels compute.
+  const cut = data.rebatched(1);
   const memory = options.maxMemory ?? USUAL_MEMORY;
-  const sample = wanted.reduce((sum, value) => sum + sampleBytes(value), 0);
-  const batch = Math.min(data.batch, Math.max(1, Math.floor(memory / Math.max(1, sample))));
-  const cut = data.rebatched(batch);
-  const groups = groupsOf(wanted, Math.floor(memory / cut.batch));
-  const total = groups.length * Math.ceil(data.count / cut.batch);
-  let done = 0;
-  for (const group of groups) {
-    await observe(group, untilAborted(cut, options.signal), () => {
-      done += 1;
-      options.onProgress?.(Math.min(1, done / total));
+  const total = Math.ceil(data.count / cut.batch);
+  const empty = new Set(wanted);
+  const onSample = (extremes: Float64Array): void => {
+    wanted.forEach((value, i) => {
+      const [min, max] = [extremes[2 * i]!, extremes[2 * i + 1]!];
+      if (min > max) return;
+      empty.delete(value);
+      see(value, { min, max });
     });
-  }
-}
-
-/** Brings the values out of ONNX Runtime whole and shows them to observers. */
-async function watch<T extends Observer>(
-  model: Model,
-  values: readonly Value[],
-  feeds: Feeds,
-  options: CalibrateOptions,
-  make: (name: string) => T,
-  step?: () => void,
-): Promise<T[]> {
-  const observers = values.map((value) => make(value.name));
-  const inner = values.filter((value) => !value.isInput);
-  const run = async (session: Session | undefined): Promise<void> => {
-    for await (const feed of feeds) {
-      const results = { ...feed, ...(session ? await session.run(feed) : {}) };
-      values.forEach((value, i) => {
-        observers[i]!.observe(results[value.name]!.toFloat32());
-      });
-      step?.();
-    }
   };
-  if (inner.length === 0) await run(undefined);
-  else await withSession(tapped(model, inner), sessionOptions(options), run);
-  return observers;
+  const onDone = (samples: number): void => options.onProgress?.(Math.min(1, samples / total));
+  let measured: ReadonlyMap<Value, number> | undefined;
+  const attempt = (bytesOf: (value: Value) => number) =>
+    withJob(model, wanted, counting, memory, bytesOf, ({ job, stages, weights }) =>
+      runLanes(job, cut, {
+        ...options,
+        memory,
+        weights,
+        onSample,
+        onDone,
+        check: () => throwIfAborted(options.signal),
+        measured(bytes) {
+          if (measured !== undefined) return false;
+          measured = new Map(wanted.map((value, i) => [value, bytes[i]!]));
+          return stages.some((stage) => isTooLarge(stage, measured!, memory));
+        },
+      }),
+    );
+  let observers = await attempt(guessedBytes);
+  // Sizes that only the data tell were guessed, and the first sample showed that they are larger.
+  observers ??= await attempt((value) => measured?.get(value) ?? guessedBytes(value));
+  for (const value of empty) throw nothingSeen(value.name);
+  return new Map(wanted.map((value, i) => [value, observers![i]!]));
 }
 
-const sessionOptions = ({ threads }: CalibrateOptions) => ({ optimization: 'off' as const, threads });
+function isTooLarge({ outputs }: Stage, sizes: ReadonlyMap<Value, number>, ceiling: number): boolean {
+  const bytes = [...outputs.keys()].map((value) => sizes.get(value) ?? guessedBytes(value));
+  return outputs.size > 1 && bytes.reduce((sum, each) => sum + each, 0) > ceiling;
+}
 
 function whyNot(value: Value, model: Model): string | undefined {
   if (value.graph !== model.graph) return 'inside a subgraph or function, which calibration cannot see into';
+  if (value.isConstant) return 'it is a constant';
   if (value.type === undefined) return 'its type is unknown';
   if (value.type.kind !== 'tensor') return `it is a ${value.type.kind}, not a tensor`;
   const { dtype } = value.type;
@@ -164,42 +149,7 @@ function whyNot(value: Value, model: Model): string | undefined {
   return isFloat(dtype) ? `ONNX Runtime gives no ${dtype} out` : `its elements are ${dtype}, not floats`;
 }
 
-/** What a dimension that only the data tells is taken for when memory is estimated. */
-const UNKNOWN_DIM = 64;
-
-/** Bytes of a value for one sample; where the first axis is open, it counts samples. */
-function sampleBytes(value: Value): number {
-  const dims = value.shape ?? [null, UNKNOWN_DIM, UNKNOWN_DIM];
-  const sizes = dims.map((dim, axis) => (typeof dim === 'number' ? dim : axis === 0 ? 1 : UNKNOWN_DIM));
-  return byteLengthOf(value.dtype!, elementCount(sizes));
-}
-
-/** Splits values into groups of at most so many bytes; one that is larger stands alone. */
-function groupsOf(values: readonly Value[], ceiling: number): Value[][] {
-  const groups: Value[][] = [];
-  let room = 0;
-  for (const value of values) {
-    const bytes = sampleBytes(value);
-    if (groups.length === 0 || bytes > room) {
-      groups.push([]);
-      room = ceiling;
-    }
-    groups.at(-1)!.push(value);
-    room -= bytes;
-  }
-  return groups;
-}
-
-/** The feeds, as often as they are iterated, with a look at the signal before each. */
-function untilAborted(data: DataSet, signal: AbortSignal | undefined): Feeds {
-  return {
-    async *[Symbol.asyncIterator]() {
-      for await (const feed of data) {
-        if (signal?.aborted) {
-          throw new QuantcError('E_CALIBRATION_ABORTED', 'calibration was stopped', { kind: 'usage' });
-        }
-        yield feed;
-      }
-    },
-  };
+function throwIfAborted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted)
+    throw new QuantcError('E_CALIBRATION_ABORTED', 'calibration was stopped', { kind: 'usage' });
 }

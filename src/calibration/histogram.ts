@@ -1,46 +1,55 @@
 /**
  * Histograms that grow as data streams by. Bins are `[i·w, (i+1)·w)` with a width `w` that is a power of two, so that
  * bins of one width nest exactly in those of the next: when an element falls outside, `w` doubles and pairs of bins
- * merge. No count is ever lost or split, and the final histogram depends on the elements alone, not on their order or
- * on batches. Memory is constant, whatever the number of elements.
+ * merge. No count is ever lost or split, and the final histogram depends on the elements alone, not on their order,
+ * on batches, or on how many observers shared the work. Memory is constant, whatever the number of elements.
  */
+import { type Counter, REFERENCE, SIDE } from '../quant/counter.js';
 import type { Range } from '../target/facts.js';
 import { ExtremesObserver, type Observer } from './observer.js';
 
-/** Bins on either side of zero; the larger side is filled at least half. */
-const SIDE = 2048;
-
 export class HistogramObserver implements Observer {
-  /** Count of bin i at index i + SIDE; zeros are counted apart. */
+  /** Count of bin i at index i + SIDE; zeros are counted apart. The larger side is filled at least half. */
   readonly #counts = new Float64Array(2 * SIDE);
   #width = 0;
   #zeros = 0;
   #total = 0;
+  readonly #counter: Counter;
   readonly #extremes: ExtremesObserver;
 
   /** @param name of the value, for messages */
-  constructor(name: string) {
-    this.#extremes = new ExtremesObserver(name);
+  constructor(name: string, counter: Counter = REFERENCE) {
+    this.#counter = counter;
+    this.#extremes = new ExtremesObserver(name, counter);
   }
 
-  observe(elements: Float32Array): void {
-    if (elements.length === 0) return;
-    this.#extremes.observe(elements);
-    const { min, max } = this.extremes();
-    this.#reach(Math.max(-min, max));
-    const inverse = this.#width === 0 ? 0 : 1 / this.#width;
-    let zeros = 0;
-    for (let i = 0; i < elements.length; i++) {
-      const element = elements[i]!;
-      if (element === 0) zeros += 1;
-      else this.#counts[Math.floor(element * inverse) + SIDE]! += 1;
-    }
-    this.#zeros += zeros;
+  observe(elements: Float32Array): Range | undefined {
+    const seen = this.#extremes.observe(elements);
+    if (seen === undefined) return undefined;
+    this.#reach(seen);
+    this.#zeros += this.#counter.count(elements, this.#width, this.#counts, seen.min, seen.max);
     this.#total += elements.length;
+    return seen;
   }
 
-  /** Widens the bins until both this magnitude and its negative fall into one. */
-  #reach(magnitude: number): void {
+  /** Takes up what another observer of the same value has counted. */
+  merge(other: Histogram): void {
+    this.#extremes.add(other);
+    this.#reach(other);
+    if (other.width > 0) {
+      // Widths depend on magnitudes alone: this one is at least as wide by now, and a power of two wider.
+      const halvings = Math.min(31, Math.log2(this.#width / other.width));
+      other.counts.forEach((count, at) => {
+        if (count > 0) this.#counts[((at - SIDE) >> halvings) + SIDE]! += count;
+      });
+    }
+    this.#zeros += other.zeros;
+    this.#total += other.total;
+  }
+
+  /** Widens the bins until both the greatest magnitude and its negative fall into one. */
+  #reach({ min, max }: Range): void {
+    const magnitude = Math.max(-min, max);
     if (!(magnitude > 0)) return;
     // The smallest power of two with magnitude < SIDE · width: it depends on the largest magnitude alone.
     const needed = 2 ** (Math.floor(Math.log2(magnitude)) + 1) / SIDE;
@@ -56,6 +65,10 @@ export class HistogramObserver implements Observer {
     for (let bin = -SIDE; bin < SIDE; bin++) merged[(bin >> 1) + SIDE]! += counts[bin + SIDE]!;
     counts.set(merged);
     this.#width *= 2;
+  }
+
+  get isEmpty(): boolean {
+    return this.#total === 0;
   }
 
   extremes(): Range {

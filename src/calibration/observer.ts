@@ -1,4 +1,6 @@
+/** What is kept of a value while runs stream by, besides its histogram: extremes, and their moving average. */
 import { QuantcError } from '../errors/error.js';
+import { type Counter, REFERENCE } from '../quant/counter.js';
 import type { Range } from '../target/facts.js';
 
 /**
@@ -6,8 +8,11 @@ import type { Range } from '../target/facts.js';
  * on how they were cut into batches or in which order they came: results are then the same for any batch.
  */
 export interface Observer {
-  /** @throws QuantcError E_CALIBRATION_NAN for NaN and infinities */
-  observe(elements: Float32Array): void;
+  /**
+   * @returns the extremes of these elements; undefined where there are none
+   * @throws QuantcError E_CALIBRATION_NAN for NaN and infinities
+   */
+  observe(elements: Float32Array): Range | undefined;
   /** Smallest and largest element seen. @throws QuantcError E_CALIBRATION_EMPTY when there was none */
   extremes(): Range;
 }
@@ -15,34 +20,65 @@ export interface Observer {
 /** Keeps the smallest and the largest element. */
 export class ExtremesObserver implements Observer {
   readonly #name: string;
+  readonly #counter: Counter;
   #min = Number.POSITIVE_INFINITY;
   #max = Number.NEGATIVE_INFINITY;
 
   /** @param name of the value, for messages */
-  constructor(name: string) {
+  constructor(name: string, counter: Counter = REFERENCE) {
     this.#name = name;
+    this.#counter = counter;
   }
 
-  observe(elements: Float32Array): void {
-    let min = this.#min;
-    let max = this.#max;
-    let finite = true;
-    for (let i = 0; i < elements.length; i++) {
-      const element = elements[i]!;
-      if (element < min) min = element;
-      if (element > max) max = element;
-      // NaN compares false with everything: it would pass unseen.
-      finite = finite && element - element === 0;
-    }
+  observe(elements: Float32Array): Range | undefined {
+    if (elements.length === 0) return undefined;
+    const { min, max, finite } = this.#counter.extremes(elements);
     if (!finite) throw notFinite(this.#name);
     // -0 and 0 are equal, and which came first must not show.
-    this.#min = min + 0;
-    this.#max = max + 0;
+    const seen = { min: min + 0, max: max + 0 };
+    this.add(seen);
+    return seen;
+  }
+
+  /** Takes up what was seen elsewhere. */
+  add({ min, max }: Range): void {
+    this.#min = Math.min(this.#min, min);
+    this.#max = Math.max(this.#max, max);
   }
 
   extremes(): Range {
     if (this.#min > this.#max) throw nothingSeen(this.#name);
     return { min: this.#min, max: this.#max };
+  }
+}
+
+/**
+ * The mean over runs of the extremes of each, which single outliers move little. For the first 1/constant runs it is
+ * the plain mean; from then on the older ones fade: x ← x + constant · (run − x), as in Jacob et al., "Quantization and
+ * Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference" (2018), section 3.1. Runs must come in
+ * the order of the samples.
+ */
+export class MovingAverage {
+  readonly #constant: number;
+  #runs = 0;
+  #min = 0;
+  #max = 0;
+
+  /** @param constant in (0, 1] */
+  constructor(constant: number) {
+    this.#constant = constant;
+  }
+
+  add({ min, max }: Range): void {
+    this.#runs += 1;
+    const weight = Math.max(this.#constant, 1 / this.#runs);
+    this.#min += weight * (min - this.#min);
+    this.#max += weight * (max - this.#max);
+  }
+
+  /** Undefined when there was no run. */
+  average(): Range | undefined {
+    return this.#runs === 0 ? undefined : { min: this.#min, max: this.#max };
   }
 }
 

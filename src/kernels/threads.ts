@@ -1,6 +1,7 @@
 /** Worker threads that do tasks, started when the first one is dispatched. */
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
 import { QuantcError } from '../errors/error.js';
+import { startWorker } from './start-worker.js';
 import type { Task, TaskResult } from './task.js';
 import type { Answer } from './worker.js';
 
@@ -66,7 +67,7 @@ export class Threads {
   }
 
   #start(): Lane {
-    const worker = startWorker();
+    const worker = startWorker(new URL('./worker', import.meta.url));
     const lane: Lane = { worker, jobs: [] };
     this.#lanes.push(lane);
     worker.on('message', (answer: Answer) => settle(lane, answer));
@@ -97,15 +98,4 @@ function settle(lane: Lane, answer: Answer): void {
     const { code, message, ...rest } = answer.error;
     job?.reject(new QuantcError(code, message, rest));
   }
-}
-
-/** Compiled, the worker is a module as any other. Run from its TypeScript source, it must first learn to read that. */
-function startWorker(): Worker {
-  if (!import.meta.url.endsWith('.ts')) return new Worker(new URL('./worker.js', import.meta.url));
-  const loader = JSON.stringify(import.meta.resolve('tsx/esm/api'));
-  const source = JSON.stringify(new URL('./worker.ts', import.meta.url).href);
-  return new Worker(`import(${loader}).then(({ register }) => (register(), import(${source})))`, {
-    eval: true,
-    execArgv: [],
-  });
 }

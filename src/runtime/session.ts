@@ -108,16 +108,30 @@ export class Session {
    * Runs the model once.
    * @param feeds a tensor an input, by name; names that the model does not have are refused.
    * @param wanted which outputs to compute and return; all when it is not said.
+   * @param into arrays that ONNX Runtime writes these outputs to, instead of memory of its own; they must have the very
+   * shapes that the run gives.
    * @throws QuantcError E_RUNTIME_FEED for a missing or unknown input, E_RUNTIME_DTYPE for a dtype that cannot
    * cross, E_RUNTIME_RUN when ONNX Runtime fails.
    */
   async run(
     feeds: Readonly<Record<string, Tensor>>,
     wanted?: readonly string[],
+    into?: ReadonlyMap<string, Tensor>,
   ): Promise<Record<string, Tensor>> {
     const native = this.#convert(feeds);
+    const places: Record<string, ReturnType<typeof toRuntime> | null> | undefined = into && {};
+    if (places) {
+      for (const name of wanted ?? this.outputs.map((output) => output.name)) {
+        const place = into?.get(name);
+        places[name] = place ? toRuntime(this.#runtime, name, place) : null;
+      }
+    }
     try {
-      const results = wanted ? await this.#native.run(native, [...wanted]) : await this.#native.run(native);
+      const results = await (places
+        ? this.#native.run(native, places)
+        : wanted
+          ? this.#native.run(native, [...wanted])
+          : this.#native.run(native));
       const tensors: Record<string, Tensor> = {};
       for (const [name, result] of Object.entries(results)) tensors[name] = fromRuntime(name, result);
       return tensors;
