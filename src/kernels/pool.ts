@@ -3,8 +3,10 @@ import { availableParallelism } from 'node:os';
 import { QuantcError } from '../errors/error.js';
 import { type Tensor, viewBytes } from '../ir/tensor.js';
 import type { WriteOptions } from '../onnx/write.js';
+import { blockJob } from '../quant/block-weight.js';
 import type { FittedScales } from '../quant/fit.js';
 import { asElements, knownScales, rememberScales, type WeightSpec, weightJob } from '../quant/weight.js';
+import { all, BlockWork } from './block-work.js';
 import { type FilePlace, fileSink } from './endpoint.js';
 import { runTask, runWeight, type Task, type TaskResult, type WeightTask } from './task.js';
 import { closedError, Threads } from './threads.js';
@@ -22,7 +24,8 @@ export interface PoolOptions {
 const COPY_PIECE = 8 << 20;
 
 interface Waiting {
-  readonly task: Task;
+  /** Makes the task when its turn has come. */
+  readonly make: () => Task;
   /** Bytes of the answer. */
   readonly held: number;
   readonly resolve: (result: TaskResult) => void;
@@ -39,6 +42,7 @@ export class KernelPool {
   readonly #threadsFrom: number;
   readonly #waiting: Waiting[] = [];
   readonly #finding = new WeakMap<WeightSpec, Promise<unknown>>();
+  readonly #blocks = new BlockWork((make, size, held) => this.#queue(make, size, held));
   #workBytes = 0;
   #held = 0;
   #scheduled = false;
@@ -63,6 +67,10 @@ export class KernelPool {
    */
   async materialize(tensor: Tensor): Promise<Uint8Array> {
     const { source } = tensor;
+    const blocks = source.kind === 'derived' ? blockJob(source.job) : undefined;
+    if (source.kind === 'derived' && blocks !== undefined) {
+      return this.#blocks.materialize(source.from[0]!, blocks.spec, blocks.output);
+    }
     const job = source.kind === 'derived' ? weightJob(source.job) : undefined;
     if (source.kind !== 'derived' || job === undefined) {
       await this.#findScalesFor(tensor);
@@ -89,10 +97,11 @@ export class KernelPool {
         const to = { path: place.path, offset: place.offset + at };
         pieces.push(this.#run({ kind: 'copy', range, place: to }, size, 0));
       }
-      // All are waited for, come what may: when this answers, nothing writes any more.
-      const failed = (await Promise.allSettled(pieces)).find(({ status }) => status === 'rejected');
-      if (failed?.status === 'rejected') throw failed.reason;
-      return;
+      return all(pieces);
+    }
+    const blocks = source.kind === 'derived' ? blockJob(source.job) : undefined;
+    if (source.kind === 'derived' && blocks !== undefined) {
+      return this.#blocks.place(source.from[0]!, blocks.spec, blocks.output, place);
     }
     const job = source.kind === 'derived' ? weightJob(source.job) : undefined;
     if (source.kind === 'derived' && job?.output === 'q') {
@@ -182,9 +191,13 @@ export class KernelPool {
   }
 
   #run(task: Task, size: number, held: number): Promise<TaskResult> {
+    return this.#queue(() => task, size, held);
+  }
+
+  #queue(make: () => Task, size: number, held: number): Promise<TaskResult> {
     if (this.#closed) return Promise.reject(closedError());
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ task, held, resolve, reject });
+      this.#waiting.push({ make, held, resolve, reject });
       this.#workBytes += size;
       this.#schedule();
     });
@@ -207,9 +220,9 @@ export class KernelPool {
     return this.#held === 0 || next.held === 0 || this.#held + next.held <= this.#maxMemory;
   }
 
-  #settle({ task, held, resolve, reject }: Waiting, run: (task: Task) => Promise<TaskResult>): void {
+  #settle({ make, held, resolve, reject }: Waiting, run: (task: Task) => Promise<TaskResult>): void {
     this.#held += held;
-    run(task)
+    run(make())
       .then(resolve, reject)
       .finally(() => {
         this.#held -= held;

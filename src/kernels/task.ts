@@ -1,8 +1,11 @@
 /** The work of a pool as plain data, and how any thread does it. */
 import type { DType } from '../ir/dtype.js';
 import { type FileRange, Tensor, viewBytes } from '../ir/tensor.js';
+import type { BlockOutput, BlockSpec } from '../quant/block-weight.js';
 import type { FittedScales } from '../quant/fit.js';
 import { quantizeWeight, rememberScales, type WeightSpec } from '../quant/weight.js';
+import { sinksOf } from './block-work.js';
+import { blockBytesOfPiece, type ColumnRange, streamBlocks } from './blocks.js';
 import {
   type ByteSource,
   type FilePlace,
@@ -32,7 +35,21 @@ export interface WeightTask {
   readonly place?: FilePlace;
 }
 
-export type Task = CopyTask | WeightTask;
+/** Where results of a weight in blocks go. */
+export type BlockPlaces = Readonly<Partial<Record<BlockOutput, FilePlace>>>;
+
+/** Quantize columns of a weight in blocks, into places of files, or one result of theirs into memory. */
+export interface BlocksTask {
+  readonly kind: 'blocks';
+  readonly range: FileRange;
+  readonly spec: BlockSpec;
+  readonly piece: ColumnRange;
+  readonly places?: BlockPlaces;
+  /** The result that is answered as bytes, those of the piece alone. */
+  readonly want?: BlockOutput;
+}
+
+export type Task = CopyTask | WeightTask | BlocksTask;
 
 export interface TaskResult {
   readonly scales?: FittedScales;
@@ -45,6 +62,7 @@ export function runTask(task: Task): TaskResult {
     copyRange(task.range, task.place);
     return {};
   }
+  if (task.kind === 'blocks') return runBlocks(task);
   const { dtype, shape, range } = task.input;
   return runWeight(new Tensor(dtype, shape, { kind: 'file', ...range }), task);
 }
@@ -94,6 +112,22 @@ function reference(
     sink.close();
   }
   return { scales };
+}
+
+function runBlocks({ range, spec, piece, places, want }: BlocksTask): TaskResult {
+  const source = fileSource(range);
+  try {
+    if (want !== undefined) return { bytes: blockBytesOfPiece(source, spec, piece)[want] };
+    const sinks = sinksOf(places ?? {});
+    try {
+      streamBlocks(source, spec, piece, sinks);
+    } finally {
+      for (const sink of Object.values(sinks)) sink.close();
+    }
+    return {};
+  } finally {
+    source.close();
+  }
 }
 
 const COPY_BYTES = 1 << 20;

@@ -72,7 +72,7 @@ function integers(x: v128, inverse: v128, zero: v128): v128 {
 }
 
 /** Finds scale and zero point of four blocks, the four columns at `x`. */
-function fit(x: usize, rows: i32, scaleAt: usize, zeroAt: usize): void {
+function fitFour(x: usize, rows: i32, scaleAt: usize, zeroAt: usize): void {
   const end = x + <usize>rows * PITCH;
   let low = f32x4.splat(FLOAT32_MAX);
   let high = f32x4.splat(-FLOAT32_MAX);
@@ -97,7 +97,7 @@ function fit(x: usize, rows: i32, scaleAt: usize, zeroAt: usize): void {
     zero = roundUp(clamp(v128.and(offset, f32x4.ne(scale, f32x4.splat(0)))));
   }
   scale = stored(scale);
-  if (method == MSE || method == HQQ) {
+  if (method === MSE || method === HQQ) {
     const narrow = stored(f32x4.mul(scale, f32x4.splat(NARROWER)));
     let narrowZero = zero;
     if (!symmetric) {
@@ -129,7 +129,7 @@ function attempts(
   let scale = firstScale;
   let zero = firstZero;
   let best = least;
-  const shrink = method == HQQ;
+  const shrink = method === HQQ;
   const nothing = f32x4.splat(0);
   const count = f32x4.splat(<f32>rows);
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
@@ -244,16 +244,16 @@ export function quantizeBlocks(
   const width: usize = half ? 2 : 4;
   for (let first = 0; first < count; first += 16) {
     const valid = min(16, count - first);
-    const isFinite = columns
+    const isWhole = columns
       ? tileOfColumns(x + <usize>first * width, stride, rows, valid, half, tile)
       : tileOfRuns(x + <usize>first * stride, stride, rows, valid, half, tile, scratch + RUNS, RUN_PITCH);
     let from = tile;
-    if (!isFinite) {
+    if (!isWhole) {
       from = scratch + FINITES;
       finiteTile(tile, rows, from);
     }
     for (let lane: usize = 0; lane < PITCH; lane += 16) {
-      fit(from + lane, rows, scratch + SCALES + lane, scratch + ZEROS + lane);
+      fitFour(from + lane, rows, scratch + SCALES + lane, scratch + ZEROS + lane);
     }
     packTile(tile, rows, blockSize, scratch + SCALES, scratch + ZEROS, scratch + BYTES);
     const at = q + <usize>first * qStride;

@@ -2,7 +2,7 @@
  * Sixteen blocks side by side, as float32 rows of sixteen: element k of block c at row k, column c. Whatever a weight's
  * layout is, the arithmetic of blocks then runs down the columns, four or sixteen lanes at a time.
  */
-import { widen, widenRun } from './half';
+import { widenRun } from './half';
 
 export const LANES: usize = 16;
 /** Bytes from one row of a tile to the next. */
@@ -137,7 +137,7 @@ export function turnBytes(
         );
       }
       from = to;
-      to = to == spare ? spare + 256 : spare;
+      to = to === spare ? spare + 256 : spare;
     }
     const left = rows - first;
     for (let c = 0; c < valid; c++) {
