@@ -5,6 +5,7 @@ import {
   findAttentions,
   floatAttribute,
   type Graph,
+  kvCacheFact,
   type Mask,
   maskOf,
   type Node,
@@ -27,10 +28,11 @@ export const fuseGroupQueryAttention = definePass({
   needs: ['typed'],
   async run(model, context) {
     const prober = new Prober(model, context.engine);
+    const cached = kvCacheFact.find(context) ?? false;
     const constants = new Map<string, Value>();
     const made: Made = new Map();
     for (const attention of findAttentions(model.graph).attentions) {
-      const reason = obstacle(attention) ?? notCausal(await maskOf(prober, attention));
+      const reason = obstacle(attention) ?? notCausal(await maskOf(prober, attention), cached);
       if (reason !== undefined) {
         context.decline(reason, attention.softmax);
         continue;
@@ -44,8 +46,11 @@ export const fuseGroupQueryAttention = definePass({
   },
 });
 
-const notCausal = ({ kind, reason }: Mask): string | undefined =>
-  kind === 'causal' ? undefined : `its mask is ${kind}${reason === undefined ? '' : `: ${reason}`}`;
+/** A cache brings lengths of its own, by which what pads the end of a sequence is hidden. */
+const notCausal = ({ kind, reason }: Mask, cached: boolean): string | undefined =>
+  kind === 'causal' || (cached && kind === 'causal+padding')
+    ? undefined
+    : `its mask is ${kind}${reason === undefined ? '' : `: ${reason}`}`;
 
 function obstacle(attention: Attention): string | undefined {
   const { rank, heads, kvHeads, headSize, valueHeadSize, query, value } = attention;

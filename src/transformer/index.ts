@@ -5,3 +5,4 @@ export * from './mask.js';
 export * from './rotary.js';
 export * from './rotary-table.js';
 export * from './scores.js';
+export * from './token-rows.js';
