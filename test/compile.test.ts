@@ -18,6 +18,7 @@ import {
   encodeModel,
   parseModel,
   type QuantcError,
+  Tensor,
   writeModel,
 } from '../src/index.js';
 import { filledTensor } from '../src/text/fill.js';
@@ -79,6 +80,26 @@ describe('compile', () => {
     }
     const passes = events.flatMap((event) => (event.kind === 'pass' ? [event.event.pass] : []));
     expect(passes).to.include.members(['upgrade-opset', 'insert-qdq', 'dead-code']);
+  });
+
+  it('finds what is wrong with its data before any work, and refuses random ranges when it is strict', async () => {
+    const broken = filledTensor('float', [8, 16, 16, 16], 'normal:5', '')!;
+    const values = new Float32Array(broken.toFloat32());
+    values[values.length - 1] = Number.NaN;
+    writeFileSync(at('broken.npy'), encodeNpy(Tensor.floats(values, broken.shape)));
+    const wrong: [CompileRequest, string][] = [
+      [{ ...net(), calib: at('broken.npy') }, 'E_DATA_NAN'],
+      [{ ...net(), eval: at('broken.npy') }, 'E_DATA_NAN'],
+      [{ model: at('net.onnx'), precision: 'int8', strict: true }, 'E_STRICT'],
+      [{ ...net(), eval: at('calib.npy'), strict: true }, 'E_STRICT'],
+    ];
+    for (const [request, code] of wrong) {
+      const stages: string[] = [];
+      const onEvent = (event: CompileEvent) => event.kind === 'stage' && stages.push(event.stage);
+      const error = await failure({ ...request, out: at('wrong'), onEvent });
+      expect([error.code, stages], code).to.deep.equal([code, ['read']]);
+    }
+    expect(readdirSync(folder)).not.to.include('wrong');
   });
 
   it('stops wherever it is told to, and leaves nothing', async () => {

@@ -1,16 +1,15 @@
 /** Feeds from a TypeScript or JavaScript module of the user's own. */
-import { createHash } from 'node:crypto';
 import { statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { QuantcError } from '../../errors/error.js';
-import { Tensor } from '../../ir/tensor.js';
-import type { Batch, DataSet, Feeds, InputSignature } from '../dataset.js';
+import type { Tensor } from '../../ir/tensor.js';
+import type { DataSet, Feeds, InputSignature } from '../dataset.js';
 import { checkShape } from '../feed-checks.js';
 import { METRICS, type Metric } from '../manifest.js';
 import { idChecker } from '../vocabulary.js';
+import { FeedSet, FeedStore } from './feed-store.js';
 import { feedTensor } from './feed-tensor.js';
-import { Spool } from './spool.js';
 
 /** Modules that can give feeds. */
 export const MODULE_ENDINGS = ['.ts', '.mts', '.cts', '.js', '.mjs', '.cjs'];
@@ -18,20 +17,6 @@ export const MODULE_ENDINGS = ['.ts', '.mts', '.cts', '.js', '.mjs', '.cjs'];
 /** An iterable that goes on beyond this many feeds, or bytes, is taken for an endless one. */
 const MOST_FEEDS = 1e6;
 const MOST_BYTES = 16 * 2 ** 30;
-
-/** One input of one feed, in the spool. */
-interface Part {
-  readonly name: string;
-  readonly tensor: Pick<Tensor, 'dtype' | 'shape' | 'byteLength'>;
-  readonly offset: number;
-}
-
-interface Feed {
-  readonly parts: readonly Part[];
-  /** Number of its first sample, and of samples in it. */
-  readonly start: number;
-  readonly count: number;
-}
 
 /**
  * Walks the feeds of a module once: all are checked and put on disk, where every later pass finds the same ones. So
@@ -49,29 +34,19 @@ export async function openModule(
   signature: readonly InputSignature[],
 ): Promise<DataSet> {
   const exported = await load(path);
-  const spool = new Spool();
-  const feeds: Feed[] = [];
-  const inputs = signature.map((input) => ({
-    ...input,
-    name: input.name,
-    type: input.type,
-    check: idChecker(input),
-  }));
-  let samples = 0;
+  const feeds = new FeedStore();
+  const inputs = signature.map((input): Input => {
+    const { name, type, constant } = input;
+    return { name, type, constant, check: idChecker(input) };
+  });
   try {
     for await (const feed of await iterableOf(exported['default'], split, path)) {
       const made = feedOf(feed, inputs, path, feeds.length);
-      const parts = Object.entries(made).map(([name, tensor]) => {
-        const { dtype, shape, byteLength } = tensor;
-        return { name, tensor: { dtype, shape, byteLength }, offset: spool.append(tensor.bytes()) };
-      });
-      const count = samplesOf(made, inputs);
-      feeds.push({ parts, start: samples, count });
-      samples += count;
-      if (feeds.length > MOST_FEEDS || spool.size > MOST_BYTES) {
+      feeds.add(made, samplesOf(made, inputs));
+      if (feeds.length > MOST_FEEDS || feeds.bytes > MOST_BYTES) {
         throw wrong(
           path,
-          `it goes on after ${feeds.length} feeds and ${spool.size} bytes`,
+          `it goes on after ${feeds.length} feeds and ${feeds.bytes} bytes`,
           'An iterable of feeds must end.',
         );
       }
@@ -83,8 +58,9 @@ export async function openModule(
   if (feeds.length === 0) {
     throw new QuantcError('E_DATA_EMPTY', `it gives no feed for "${split}"`, { place: { file: path } });
   }
-  const labels = split === 'eval' ? await labelsOf(exported['labels'], split, samples, path) : undefined;
-  return new ModuleDataSet(path, spool, feeds, labels, metricOf(exported['metric'], path));
+  const labels =
+    split === 'eval' ? await labelsOf(exported['labels'], split, feeds.samples, path) : undefined;
+  return new FeedSet(path, feeds, { labels, metric: metricOf(exported['metric'], path) });
 }
 
 const wrong = (file: string, why: string, hint?: string, cause?: unknown): QuantcError =>
@@ -100,12 +76,19 @@ async function load(path: string): Promise<Record<string, unknown>> {
     throw new QuantcError('E_DATA_READ', `there is no ${path}`, { place: { file: path }, cause });
   }
   try {
-    if (!/\.[cm]?ts$/i.test(file)) return await import(pathToFileURL(file).href);
+    if (!/\.[cm]?ts$/i.test(file)) return unwrapped(await import(pathToFileURL(file).href));
     const { createJiti } = await import('jiti');
-    return await createJiti(import.meta.url, { fsCache: false, moduleCache: false }).import(file);
+    return unwrapped(await createJiti(import.meta.url, { fsCache: false, moduleCache: false }).import(file));
   } catch (cause) {
     throw wrong(path, `the module cannot be loaded: ${messageOf(cause)}`, undefined, cause);
   }
+}
+
+/** What compilers to CommonJS export as `default` arrives one level further down. */
+function unwrapped(exported: Record<string, unknown>): Record<string, unknown> {
+  const inner = exported['default'];
+  const wrapped = typeof inner === 'object' && inner !== null && 'default' in inner;
+  return wrapped ? (inner as Record<string, unknown>) : exported;
 }
 
 async function iterableOf(
@@ -220,72 +203,4 @@ async function labelsOf(
 function metricOf(exported: unknown, file: string): Metric | undefined {
   if (exported === undefined || METRICS.includes(exported as Metric)) return exported as Metric | undefined;
   throw wrong(file, `"${String(exported)}" is no metric`, `Metrics: ${METRICS.join(', ')}.`);
-}
-
-/** Feeds as the module gave them: they are neither cut nor joined. */
-class ModuleDataSet implements DataSet {
-  readonly synthetic = false;
-  readonly count: number;
-  readonly batch: number;
-  readonly metric?: Metric;
-  readonly labels?: Int32Array;
-  readonly #spool: Spool;
-  readonly #feeds: readonly Feed[];
-
-  constructor(
-    readonly source: string,
-    spool: Spool,
-    feeds: readonly Feed[],
-    labels: Int32Array | undefined,
-    metric: Metric | undefined,
-  ) {
-    this.#spool = spool;
-    this.#feeds = feeds;
-    const last = feeds.at(-1)!;
-    this.count = last.start + last.count;
-    this.batch = feeds.reduce((most, { count }) => Math.max(most, count), 1);
-    if (labels !== undefined) this.labels = labels.subarray(0, this.count);
-    if (metric !== undefined) this.metric = metric;
-  }
-
-  async *batches(): AsyncGenerator<Batch> {
-    for (const { parts, start, count } of this.#feeds) {
-      const feeds = Object.fromEntries(
-        parts.map(({ name, tensor: { dtype, shape, byteLength }, offset }) => [
-          name,
-          Tensor.of(dtype, shape, this.#spool.read(offset, byteLength)),
-        ]),
-      );
-      yield { feeds, start, count, padding: 0 };
-    }
-  }
-
-  async *[Symbol.asyncIterator](): AsyncGenerator<Feeds> {
-    for await (const { feeds } of this.batches()) yield feeds;
-  }
-
-  /** Whole feeds, at least one. */
-  first(count: number): DataSet {
-    if (count >= this.count) return this;
-    const some = this.#feeds.filter((feed, i) => i === 0 || feed.start + feed.count <= count);
-    return new ModuleDataSet(this.source, this.#spool, some, this.labels, this.metric);
-  }
-
-  rebatched(): DataSet {
-    return this;
-  }
-
-  digest(): string {
-    const hash = createHash('sha256');
-    for (const { parts } of this.#feeds) {
-      for (const {
-        name,
-        tensor: { dtype, shape, byteLength },
-        offset,
-      } of parts) {
-        hash.update(JSON.stringify([name, dtype, shape])).update(this.#spool.read(offset, byteLength));
-      }
-    }
-    return hash.digest('hex');
-  }
 }

@@ -35,10 +35,11 @@ const KERNELS = {
   },
 };
 
-/** For each element that is made: where it starts to read, and the weights from there on. */
+/** For each element that is made: where it starts to read, and `most` weights from there on, the last ones perhaps 0. */
 interface Taps {
   readonly starts: Int32Array;
-  readonly weights: readonly Float64Array[];
+  readonly weights: Float64Array;
+  readonly most: number;
 }
 
 /**
@@ -55,9 +56,8 @@ export function resize(
   const across = tapsOf(picture.width, width, filter, window.left, window.width);
   const down = tapsOf(picture.height, height, filter, window.top, window.height);
   const first = down.starts[0]!;
-  const end = down.starts.reduce((most, start, i) => Math.max(most, start + down.weights[i]!.length), 0);
-  const narrow = convolveRows(picture, across, first, end);
-  return convolveColumns(narrow, down, first);
+  const end = Math.min(picture.height, down.starts.at(-1)! + down.most);
+  return convolveColumns(convolveRows(picture, across, first, end), down, first);
 }
 
 /** A window of a picture as it is. */
@@ -74,42 +74,58 @@ export function cut(picture: Picture, { left, top, width, height }: Window): Pic
 function tapsOf(size: number, wanted: number, filter: Filter, from: number, count: number): Taps {
   const scale = size / wanted;
   const starts = new Int32Array(count);
-  const weights: Float64Array[] = [];
+  if (filter === 'nearest') {
+    for (let i = 0; i < count; i++) starts[i] = Math.min(size - 1, Math.floor((from + i + 0.5) * scale));
+    return { starts, weights: new Float64Array(count).fill(1), most: 1 };
+  }
+  const kernel = KERNELS[filter];
+  const spread = Math.max(scale, 1);
+  const most = Math.min(size, Math.ceil(2 * kernel.reach * spread) + 1);
+  const weights = new Float64Array(count * most);
   for (let i = 0; i < count; i++) {
     const centre = (from + i + 0.5) * scale;
-    if (filter === 'nearest') {
-      starts[i] = Math.min(size - 1, Math.floor(centre));
-      weights.push(Float64Array.of(1));
-      continue;
-    }
-    const kernel = KERNELS[filter];
-    const spread = Math.max(scale, 1);
     const start = Math.max(0, Math.floor(centre - kernel.reach * spread + 0.5));
     const end = Math.min(size, Math.floor(centre + kernel.reach * spread + 0.5));
-    const own = Float64Array.from({ length: Math.max(1, end - start) }, (_, k) =>
-      kernel.at((start + k + 0.5 - centre) / spread),
-    );
-    const sum = own.reduce((total, weight) => total + weight, 0);
-    starts[i] = start;
-    weights.push(own.map((weight) => weight / sum));
+    // At the far edge the row begins earlier, so that all of its weights fall inside the picture.
+    starts[i] = Math.min(start, size - most);
+    let sum = 0;
+    for (let k = start; k < end; k++) {
+      const weight = kernel.at((k + 0.5 - centre) / spread);
+      weights[i * most + k - starts[i]!] = weight;
+      sum += weight;
+    }
+    for (let k = 0; k < most; k++) weights[i * most + k]! /= sum;
   }
-  return { starts, weights };
+  return { starts, weights, most };
 }
 
 /** Rows `first` to `end`, each squeezed or stretched. */
 function convolveRows(picture: Picture, taps: Taps, first: number, end: number): Picture {
-  const { channels } = picture;
-  const width = taps.starts.length;
+  const { channels, data: source } = picture;
+  const { starts, weights, most } = taps;
+  const width = starts.length;
   const data = new Uint8Array((end - first) * width * channels);
   let to = 0;
   for (let y = first; y < end; y++) {
+    const row = y * picture.width;
     for (let x = 0; x < width; x++) {
-      const weights = taps.weights[x]!;
-      const from = (y * picture.width + taps.starts[x]!) * channels;
-      for (let c = 0; c < channels; c++) {
-        let sum = 0;
-        for (let k = 0; k < weights.length; k++) sum += weights[k]! * picture.data[from + k * channels + c]!;
-        data[to++] = toByte(sum);
+      let from = (row + starts[x]!) * channels;
+      const last = (x + 1) * most;
+      if (channels === 3) {
+        let [r, g, b] = [0.5, 0.5, 0.5];
+        for (let k = x * most; k < last; k++, from += 3) {
+          const weight = weights[k]!;
+          r += weight * source[from]!;
+          g += weight * source[from + 1]!;
+          b += weight * source[from + 2]!;
+        }
+        data[to++] = clamped(r);
+        data[to++] = clamped(g);
+        data[to++] = clamped(b);
+      } else {
+        let sum = 0.5;
+        for (let k = x * most; k < last; k++) sum += weights[k]! * source[from++]!;
+        data[to++] = clamped(sum);
       }
     }
   }
@@ -118,19 +134,24 @@ function convolveRows(picture: Picture, taps: Taps, first: number, end: number):
 
 /** @param first row of the whole picture that is the first here */
 function convolveColumns(picture: Picture, taps: Taps, first: number): Picture {
+  const { data: source } = picture;
+  const { starts, weights, most } = taps;
   const row = picture.width * picture.channels;
-  const height = taps.starts.length;
+  const height = starts.length;
   const data = new Uint8Array(height * row);
   const sums = new Float64Array(row);
   for (let y = 0; y < height; y++) {
-    sums.fill(0);
-    taps.weights[y]!.forEach((weight, k) => {
-      const from = (taps.starts[y]! - first + k) * row;
-      for (let i = 0; i < row; i++) sums[i]! += weight * picture.data[from + i]!;
-    });
-    for (let i = 0; i < row; i++) data[y * row + i] = toByte(sums[i]!);
+    sums.fill(0.5);
+    for (let k = 0; k < most; k++) {
+      const weight = weights[y * most + k]!;
+      if (weight === 0) continue;
+      const from = (starts[y]! - first + k) * row;
+      for (let i = 0; i < row; i++) sums[i]! += weight * source[from + i]!;
+    }
+    for (let i = 0; i < row; i++) data[y * row + i] = clamped(sums[i]!);
   }
   return { ...picture, height, data };
 }
 
-const toByte = (x: number): number => (x <= 0 ? 0 : x >= 255 ? 255 : Math.floor(x + 0.5));
+/** A sum that began with a half, cut to a byte: rounded, that is. */
+const clamped = (x: number): number => (x <= 0 ? 0 : x >= 255 ? 255 : x | 0);
