@@ -16,6 +16,7 @@ export * from './ir/real.js';
 export * from './ir/scope.js';
 export * from './ir/shape.js';
 export { Tensor, type TensorJob, type TensorSource } from './ir/tensor.js';
+export { isTransposeOf } from './ir/transposed.js';
 export * from './ir/type.js';
 export { type Problem, verify } from './ir/verify.js';
 export { type EncodeOptions, encodeModel, encodeTensor } from './onnx/encode.js';
@@ -37,6 +38,12 @@ export {
 export { type PassEvent, type PipelineOptions, runPipeline } from './pipeline/run.js';
 export * from './quant/affine.js';
 export { biasScaleFloor, type QuantizedBias, quantizeBias, quantizedBias } from './quant/bias.js';
+export { WEIGHT_METHODS, type WeightBits, type WeightMethod } from './quant/block-fit.js';
+export {
+  type BlockOptions,
+  type BlockQuantizedWeight,
+  blockQuantizedWeight,
+} from './quant/block-weight.js';
 export { type ErrorFacts, ErrorSum, errorOf } from './quant/error.js';
 export type { FittedScales, ScaleSearch } from './quant/fit.js';
 export { type Granularity, type Layout, layoutOf } from './quant/layout.js';

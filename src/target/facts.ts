@@ -1,5 +1,6 @@
 import type { Value } from '../ir/graph.js';
 import { factKey } from '../pipeline/fact.js';
+import type { WeightBits, WeightMethod } from '../quant/block-fit.js';
 import type { Exclusion, Plan } from './plan.js';
 import type { Target } from './target.js';
 
@@ -21,3 +22,17 @@ export const rangesFact = factKey<ReadonlyMap<Value, Range>>('calibrated');
 export const rangeChoicesFact = factKey<ReadonlyMap<string, ReadonlyMap<Value, Range>>>('range-choices');
 /** True where the model is judged by how alike its outputs are to the float model's, rather than by labels. */
 export const judgedByLikeness = factKey<boolean>('judged-by-likeness');
+
+/** How weights of few bits are made. */
+export interface WeightChoice {
+  readonly bits: WeightBits;
+  /** Default: the target's first for these bits. */
+  readonly blockSize?: number;
+  /** Default `mse`. */
+  readonly method?: WeightMethod;
+  /** One zero point for all, the middle, which is not stored. Default false: each block has one of its own. */
+  readonly symmetric?: boolean;
+}
+
+/** What the user wants of weights of few bits. */
+export const weightFact = factKey<WeightChoice>('weight-choice');

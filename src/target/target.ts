@@ -1,6 +1,7 @@
 import { QuantcError } from '../errors/error.js';
 import type { DType } from '../ir/dtype.js';
 import type { Node } from '../ir/graph.js';
+import type { WeightBits } from '../quant/block-fit.js';
 
 /**
  * What an integer kernel does with one input.
@@ -68,9 +69,6 @@ export interface TargetCosts {
   /** Per node, whatever it does. */
   readonly node: number;
 }
-
-/** Bits of an element of a weight that is stored in blocks. */
-export type WeightBits = 2 | 4 | 8;
 
 /**
  * How an executor multiplies by weights of few bits: activations stay float, the weight is packed in blocks along its

@@ -1,0 +1,200 @@
+/**
+ * Weight-only quantization: products read weights of 2, 4 or 8 bits in blocks along their inner dimension, and tables of
+ * embeddings are stored alike.
+ *   MatMul(A, W) [+ b], Gemm(A, W, b)  →  com.microsoft.MatMulNBits(A, W_q, s, z, b)      W[k, n] ≈ (W_q − z) · s
+ *   Gather(T, i)                       →  com.microsoft.GatherBlockQuantized(T_q, i, s, z)
+ * or, for executors that want ai.onnx alone, MatMul(A, DequantizeLinear(W_q, s, z, block_size)). A table that is also the
+ * weight of a product (a language model's head, tied to its embeddings) is stored once.
+ */
+import {
+  createNode,
+  definePass,
+  exclusionFact,
+  functionAround,
+  isTransposeOf,
+  type Model,
+  type Node,
+  type PassContext,
+  QuantcError,
+  removeNode,
+  replaceAllUses,
+  type Target,
+  targetFact,
+  type Value,
+  type WeightChoice,
+  weightFact,
+} from '../src/index.js';
+import { insertDequantize } from './quantize-weights-nbits/dequantize.js';
+import {
+  blockSizeFor,
+  type Plan,
+  planProduct,
+  planTable,
+  precisionOf,
+} from './quantize-weights-nbits/plan.js';
+import {
+  biasBehind,
+  type Product,
+  productOf,
+  type Table,
+  tableOf,
+} from './quantize-weights-nbits/products.js';
+import { StoredWeights } from './quantize-weights-nbits/stored.js';
+
+export const quantizeWeightsNbits = definePass({
+  name: 'quantize-weights-nbits',
+  doc: 'MatMul, Gemm and Gather with constant weights read them from blocks of 2, 4 or 8 bits; activations stay float',
+  needs: ['typed'],
+  run(model, context) {
+    const target = targetFact.get(context);
+    const choice = weightFact.find(context) ?? { bits: 4 };
+    const plan: Plan = {
+      target,
+      form: formOf(target, choice),
+      choice,
+      blockSize: blockSizeFor(target, choice),
+    };
+    const { products, tables } = collect(model, plan, context);
+    const stored = new StoredWeights(model, choice);
+    const tied = plan.form === 'MatMulNBits' ? tiesOf(products, tables) : new Map<Table, Product>();
+    for (const [table, product] of tied) stored.tie(table.tensor, product.tensor);
+    for (const product of products) {
+      if (plan.form === 'MatMulNBits') multiplyPacked(model, product, plan, stored, context);
+      else insertDequantize(model, product, plan, context);
+    }
+    for (const table of tables) gatherPacked(model, table, plan, stored, context);
+  },
+});
+
+function formOf({ weightOnly, name }: Target, { bits }: WeightChoice) {
+  if (weightOnly?.blockSizes[bits] !== undefined) return weightOnly.form;
+  throw new QuantcError('E_PRECISION_TARGET', `${name} has no kernel for weights of ${bits} bits`, {
+    kind: 'usage',
+    hint: 'Choose another --precision, or another target.',
+  });
+}
+
+/** Every product and table that shall be quantized; the ledger tells why each of the others is not. */
+function collect(model: Model, plan: Plan, { ledger, facts }: PassContext) {
+  const exclude = exclusionFact.find({ facts });
+  const products: Product[] = [];
+  const tables: Table[] = [];
+  for (const graph of model.graphs()) {
+    for (const node of graph.nodes()) {
+      const table = tableOf(node);
+      const product = table ? undefined : productOf(node);
+      const refused =
+        exclude?.(node) ??
+        (typeof product === 'string'
+          ? product
+          : table
+            ? planTable(table.tensor, plan)
+            : planProduct(product as Product, plan));
+      if (refused !== undefined) ledger.record(node, { precision: 'float', reason: refused });
+      else if (table) tables.push(table);
+      else products.push(product as Product);
+    }
+  }
+  return { products, tables };
+}
+
+/** Which tables are the weights of products, too: the same constant, or its transpose. */
+function tiesOf(products: readonly Product[], tables: readonly Table[]): Map<Table, Product> {
+  const ties = new Map<Table, Product>();
+  for (const table of tables) {
+    const product = products.find(({ tensor, axis }) =>
+      axis === 1 ? tensor === table.tensor : isTransposeOf(table.tensor, tensor),
+    );
+    if (product !== undefined) ties.set(table, product);
+  }
+  return ties;
+}
+
+/** Where com.microsoft's operators come to stand, its domain must be imported. */
+function importDomain(model: Model, node: Node): void {
+  (functionAround(model, node.graph)?.opsets ?? model.opsets).set('com.microsoft', 1);
+}
+
+function multiplyPacked(
+  model: Model,
+  product: Product,
+  { target, choice, blockSize }: Plan,
+  stored: StoredWeights,
+  context: PassContext,
+): void {
+  const { node, tensor, weight, axis } = product;
+  const inner = tensor.shape[axis]!;
+  const columns = tensor.shape[1 - axis]!;
+  const { bias, last } = biasBehind(node, columns, tensor.dtype);
+  const parts = stored.forProduct(weight, tensor, axis, blockSize);
+  const packed = createNode(
+    { before: node },
+    {
+      opType: 'MatMulNBits',
+      domain: 'com.microsoft',
+      name: node.name,
+      inputs: trimmed([node.inputs[0], parts.q, parts.scale, parts.zeroPoint, undefined, bias]),
+      attributes: {
+        K: inner,
+        N: columns,
+        bits: choice.bits,
+        block_size: blockSize,
+        accuracy_level: target.weightOnly!.accuracyLevel,
+      },
+      outputs: [{ name: node.outputs[0]!.name, type: last.outputs[0]!.type }],
+    },
+  );
+  importDomain(model, node);
+  const facts = { precision: precisionOf(choice.bits), kernel: 'MatMulNBits' };
+  context.ledger.record(node, { ...facts, bytesBefore: tensor.byteLength, bytesAfter: parts.bytes });
+  context.changed(`MatMulNBits, ${choice.bits} bits`, node);
+  let result = packed.outputs[0]!;
+  const rest = node.is('Gemm') && bias === undefined ? node.inputs[2] : undefined;
+  if (rest !== undefined) {
+    const type = node.outputs[0]!.type;
+    result = createNode({ before: node }, { opType: 'Add', inputs: [result, rest], outputs: [{ type }] })
+      .outputs[0]!;
+  }
+  replaceAllUses(last.outputs[0]!, result);
+  if (last !== node) {
+    context.ledger.record(last, { ...facts, reason: `absorbed into ${node.label}` });
+    removeNode(last);
+  }
+  removeNode(node);
+}
+
+const trimmed = (inputs: readonly (Value | undefined)[]): (Value | undefined)[] => {
+  const last = inputs.findLastIndex((input) => input !== undefined);
+  return inputs.slice(0, last + 1);
+};
+
+function gatherPacked(
+  model: Model,
+  { node, table, tensor }: Table,
+  { choice, blockSize }: Plan,
+  stored: StoredWeights,
+  context: PassContext,
+): void {
+  const parts = stored.forTable(table, tensor, blockSize);
+  const packed = createNode(
+    { before: node },
+    {
+      opType: 'GatherBlockQuantized',
+      domain: 'com.microsoft',
+      name: node.name,
+      inputs: trimmed([parts.q, node.inputs[1], parts.scale, parts.zeroPoint]),
+      attributes: { bits: choice.bits, block_size: blockSize, gather_axis: 0, quantize_axis: 1 },
+      outputs: [{ name: node.outputs[0]!.name, type: node.outputs[0]!.type }],
+    },
+  );
+  importDomain(model, node);
+  context.changed(`GatherBlockQuantized, ${choice.bits} bits`, node);
+  context.ledger.record(node, {
+    precision: precisionOf(choice.bits),
+    kernel: 'GatherBlockQuantized',
+    bytesBefore: tensor.byteLength,
+    bytesAfter: parts.bytes,
+  });
+  replaceAllUses(node.outputs[0]!, packed.outputs[0]!);
+  removeNode(node);
+}

@@ -1,0 +1,113 @@
+/** Weights in blocks as the graph stores them: what several nodes read stands there once. */
+import {
+  addConstant,
+  blockQuantizedWeight,
+  createNode,
+  type Graph,
+  type Model,
+  startOf,
+  Tensor,
+  tensorType,
+  type Value,
+  type WeightChoice,
+} from '../../src/index.js';
+
+/** The inputs of a node that reads a weight in blocks. */
+export interface StoredParts {
+  readonly q: Value;
+  readonly scale: Value;
+  readonly zeroPoint: Value | undefined;
+  /** Bytes of all of them. */
+  readonly bytes: number;
+}
+
+export class StoredWeights {
+  readonly #model: Model;
+  readonly #choice: WeightChoice;
+  /** By constant and by what reads it. */
+  readonly #products = new Map<Tensor, Partial<Record<0 | 1, StoredParts>>>();
+  readonly #tables = new Map<Tensor, StoredParts>();
+  /** The table that holds the weight of a product, by that weight. */
+  readonly #ties = new Map<Tensor, Tensor>();
+
+  constructor(model: Model, choice: WeightChoice) {
+    this.#model = model;
+    this.#choice = choice;
+  }
+
+  /** Notes that a product's weight and a table are one: they will be stored in the table's form. */
+  tie(table: Tensor, weight: Tensor): void {
+    this.#ties.set(weight, table);
+  }
+
+  /** As MatMulNBits reads it: [columns, blocks, bytes of a block], and scales and zero points one after the other. */
+  forProduct(weight: Value, tensor: Tensor, axis: 0 | 1, blockSize: number): StoredParts {
+    const known = this.#products.get(tensor) ?? {};
+    this.#products.set(tensor, known);
+    known[axis] ??= this.#product(weight, tensor, axis, blockSize);
+    return known[axis];
+  }
+
+  #product(weight: Value, tensor: Tensor, axis: 0 | 1, blockSize: number): StoredParts {
+    const table = this.#ties.get(tensor);
+    if (table !== undefined) return this.#tied(weight, table, blockSize);
+    const parts = this.#quantized(tensor, axis, blockSize);
+    const { graph } = weight;
+    const flat = (part: Tensor) => part.with({ shape: [part.count] });
+    const zeroPoint = parts.zeroPoint && this.#add(graph, flat(parts.zeroPoint), `${weight.name}_zero_point`);
+    return {
+      q: this.#add(graph, parts.q, `${weight.name}_q${this.#choice.bits}`),
+      scale: this.#add(graph, flat(parts.scale), `${weight.name}_scale`),
+      zeroPoint,
+      bytes: bytesOfAll(parts),
+    };
+  }
+
+  /** As GatherBlockQuantized reads it: [rows, bytes of a row]. */
+  forTable(value: Value, table: Tensor, blockSize: number): StoredParts {
+    const known = this.#tables.get(table);
+    if (known !== undefined) return known;
+    const parts = this.#quantized(table, 1, blockSize);
+    const { graph } = value;
+    const rows = table.shape[0]!;
+    const made: StoredParts = {
+      q: this.#add(
+        graph,
+        parts.q.with({ shape: [rows, parts.q.count / rows] }),
+        `${value.name}_q${this.#choice.bits}`,
+      ),
+      scale: this.#add(graph, parts.scale, `${value.name}_scale`),
+      zeroPoint: parts.zeroPoint && this.#add(graph, parts.zeroPoint, `${value.name}_zero_point`),
+      bytes: bytesOfAll(parts),
+    };
+    this.#tables.set(table, made);
+    return made;
+  }
+
+  /** The table as a product reads it; the executor reshapes the constant once, while it loads the model. */
+  #tied(weight: Value, table: Tensor, blockSize: number): StoredParts {
+    const parts = this.forTable(weight, table, blockSize);
+    const { graph } = parts.q;
+    const [rows, width] = table.shape as [number, number];
+    const shape = [rows, width / blockSize, (blockSize * this.#choice.bits) / 8];
+    const reshape = createNode(startOf(graph), {
+      opType: 'Reshape',
+      name: `${weight.name}_blocks`,
+      inputs: [parts.q, this.#add(graph, Tensor.ints(shape), `${weight.name}_blocks_shape`)],
+      outputs: [{ name: `${weight.name}_blocks`, type: tensorType('uint8', shape) }],
+    });
+    return { ...parts, q: reshape.outputs[0]! };
+  }
+
+  #quantized(tensor: Tensor, axis: 0 | 1, blockSize: number) {
+    const { bits, method = 'mse', symmetric = false } = this.#choice;
+    return blockQuantizedWeight(tensor, { bits, blockSize, axis, symmetric, method });
+  }
+
+  #add(graph: Graph, tensor: Tensor, name: string): Value {
+    return addConstant(this.#model, graph, tensor, name);
+  }
+}
+
+const bytesOfAll = (parts: { q: Tensor; scale: Tensor; zeroPoint: Tensor | undefined }): number =>
+  parts.q.byteLength + parts.scale.byteLength + (parts.zeroPoint?.byteLength ?? 0);
