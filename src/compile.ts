@@ -34,6 +34,7 @@ import { VERSION } from './report/version.js';
 import { createEngine } from './runtime/engine.js';
 import { exclusionFact, judgedByLikeness, targetFact } from './target/facts.js';
 import type { Target } from './target/target.js';
+import { kvCacheFact, maxPositionsFact } from './transformer/facts.js';
 
 /** What to compile, for whom, and how. */
 export interface CompileRequest {
@@ -54,6 +55,10 @@ export interface CompileRequest {
   readonly algorithms?: readonly string[];
   /** Names or opTypes (with `*`) of nodes that stay float. A pattern that matches nothing is an error. */
   readonly exclude?: readonly string[];
+  /** Gives a decoder inputs and outputs for the keys and values of earlier tokens. Default false. */
+  readonly kvCache?: boolean;
+  /** Positions to store angles for, where a decoder computes them as it goes. Default 4096. */
+  readonly maxPositions?: number;
   /** Bytes that the compilation may hold at once. Default 1 GiB. */
   readonly maxMemory?: number;
   /** Threads of every engine inside; the bytes do not depend on it. */
@@ -163,7 +168,8 @@ async function compileFor(
   refuseWarnings(request.strict ?? false, ledger);
 
   enter('rewrite');
-  const recipe = recipeFor(data.precision, request.algorithms);
+  const { kvCache = false, maxPositions } = request;
+  const recipe = recipeFor(data.precision, request.algorithms, { fusions: target.fusions, kvCache });
   const engine: Engine = {
     ...createEngine(),
     observe: (at, values) => {
@@ -181,6 +187,8 @@ async function compileFor(
   };
   const facts = new Map<string, unknown>();
   targetFact.set({ facts }, target);
+  kvCacheFact.set({ facts }, kvCache);
+  if (maxPositions !== undefined) maxPositionsFact.set({ facts }, maxPositions);
   judgedByLikeness.set({ facts }, data.ranges?.metric === 'sqnr');
   const onPass = (event: PassEvent, at: Model) =>
     tell({ kind: 'pass', target: target.name, event, model: at });

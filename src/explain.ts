@@ -37,7 +37,7 @@ export interface Explanation {
 export async function explain(request: ExplainRequest): Promise<Explanation> {
   const [target] = resolveTargets([request.target ?? 'cpu']);
   const precision = request.precision ?? 'int8';
-  const recipe = recipeFor(precision);
+  const recipe = recipeFor(precision, undefined, { fusions: target!.fusions });
   const model = readModel(request.model);
   const ledger = new Ledger();
   const facts = new Map<string, unknown>();

@@ -4,7 +4,8 @@ import { compressWeights } from '../passes/compress-weights.js';
 import { deadCode } from '../passes/dead-code.js';
 import { deduplicateInitializers } from '../passes/deduplicate-initializers.js';
 import { dropDefaultAttributes } from '../passes/drop-default-attributes.js';
-import { canonicalization } from '../passes/index.js';
+import { canonicalization, fusionsNamed } from '../passes/index.js';
+import { equalizeLayers } from '../passes/equalize-layers.js';
 import { insertQdq } from '../passes/insert-qdq.js';
 import { planIntegerKernels } from '../passes/plan-integer-kernels.js';
 import { quantizeDynamic } from '../passes/quantize-dynamic.js';
@@ -40,6 +41,12 @@ export interface Recipe {
 }
 
 /** An algorithm that makes static int8 answer more like the float model. Each can be switched on and off. */
+/** What becomes operators of the executor, by the names of fusions, and whether a decoder gets a cache. */
+export interface Rewriting {
+  readonly fusions?: readonly string[];
+  readonly kvCache?: boolean;
+}
+
 export interface Algorithm {
   readonly pass: Pass;
   /**
@@ -102,11 +109,16 @@ function quantizing(precision: Exclude<Precision, 'auto'>, chosen: readonly Algo
  * The ordered passes for a precision.
  * @param algorithms names of those that shall run; default those that run when nothing is said
  */
-export function recipeFor(precision: Exclude<Precision, 'auto'>, algorithms?: readonly string[]): Recipe {
+export function recipeFor(
+  precision: Exclude<Precision, 'auto'>,
+  algorithms?: readonly string[],
+  rewriting: Rewriting = {},
+): Recipe {
   return {
-    canonicalize: canonicalization,
+    canonicalize: [...canonicalization, ...fusionsNamed(rewriting.fusions ?? [], rewriting.kvCache)],
     quantize: quantizing(precision, algorithmsNamed(algorithms)),
     finish:
       precision === 'float' ? [] : [deadCode, deduplicateInitializers, dropDefaultAttributes, shortenNames],
   };
 }
+ * @param rewriting into the executor's own operators, after the graph is canonical

@@ -3,6 +3,7 @@ import { QuantcError } from '../errors/error.js';
 import { Model } from '../ir/graph.js';
 import type { Tensor } from '../ir/tensor.js';
 import type { Type } from '../ir/type.js';
+import { withoutPast } from './first-run.js';
 import { loadRuntime, type Runtime } from './load.js';
 import { place } from './place.js';
 import { fromRuntime, toRuntime, typeOfMetadata } from './tensor.js';
@@ -106,7 +107,8 @@ export class Session {
 
   /**
    * Runs the model once.
-   * @param feeds a tensor an input, by name; names that the model does not have are refused.
+   * @param feeds a tensor an input, by name; names that the model does not have are refused. A decoder's cache may be
+   * left out, with its mask and positions: then nothing is past (see `first-run.ts`).
    * @param wanted which outputs to compute and return; all when it is not said.
    * @param into arrays that ONNX Runtime writes these outputs to, instead of memory of its own; they must have the very
    * shapes that the run gives.
@@ -154,7 +156,8 @@ export class Session {
     };
   }
 
-  #convert(feeds: Readonly<Record<string, Tensor>>): InferenceSession.FeedsType {
+  #convert(given: Readonly<Record<string, Tensor>>): InferenceSession.FeedsType {
+    const feeds = withoutPast(this.inputs, given);
     const native: Record<string, ReturnType<typeof toRuntime>> = {};
     const known = new Set(this.inputs.map((input) => input.name));
     for (const input of this.inputs) {

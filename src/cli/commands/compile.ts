@@ -19,6 +19,8 @@ interface Options {
   readonly ranges?: RangeMethod;
   readonly algorithms?: readonly string[];
   readonly exclude?: readonly string[];
+  readonly kvCache?: boolean;
+  readonly maxPositions?: number;
   readonly out: string;
   readonly maxMemory?: number;
   readonly threads?: number;
