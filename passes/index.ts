@@ -1,4 +1,5 @@
 import { type Pass, QuantcError, repeatPasses } from '../src/index.js';
+import { addKvCache } from './add-kv-cache.js';
 import { commonSubexpressions } from './common-subexpressions.js';
 import { constantsToInitializers } from './constants-to-initializers.js';
 import { deadCode } from './dead-code.js';
@@ -115,11 +116,15 @@ export const targetFusions = {
   fuseBiasGelu,
 } as const satisfies Readonly<Record<string, Pass>>;
 
+/** What must have been found before a cache can be given: attention, and the angles that go by position. */
+const BEFORE_CACHE = [fuseRotaryEmbedding.name, fuseGroupQueryAttention.name];
+
 /**
- * The fusions of these names, in the order above, and what clears up behind them.
+ * The fusions of these names in the order above, a cache of keys and values where it is wanted, and what clears up
+ * behind them.
  * @throws QuantcError E_TARGET_FUSION listing those there are.
  */
-export function fusionsNamed(names: readonly string[]): readonly Pass[] {
+export function fusionsNamed(names: readonly string[], kvCache = false): readonly Pass[] {
   const all: readonly Pass[] = Object.values(targetFusions);
   const strange = names.find((name) => all.every((pass) => pass.name !== name));
   if (strange !== undefined) {
@@ -128,11 +133,11 @@ export function fusionsNamed(names: readonly string[]): readonly Pass[] {
       hint: `Fusions: ${all.map(({ name }) => name).join(', ')}.`,
     });
   }
-  const chosen = all.filter(({ name }) => names.includes(name));
+  const wanted = kvCache ? [...names, ...BEFORE_CACHE] : names;
+  const chosen = all.filter(({ name }) => wanted.includes(name));
+  if (chosen.length === 0) return [];
   // Residual sums show once the layouts around attention have met and vanished.
-  return chosen
-    .flatMap((pass) =>
-      [fuseMultiHeadAttention, fuseGroupQueryAttention].includes(pass) ? [pass, cleanUp] : [pass],
-    )
-    .concat(chosen.length > 0 ? [cleanUp, nameNodes] : []);
+  const attention: readonly Pass[] = [fuseGroupQueryAttention, fuseMultiHeadAttention];
+  const fusions = chosen.flatMap((pass) => (attention.includes(pass) ? [pass, cleanUp] : [pass]));
+  return [...fusions, cleanUp, ...(kvCache ? [addKvCache, cleanUp] : []), nameNodes];
 }

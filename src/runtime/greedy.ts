@@ -1,6 +1,7 @@
 /** Generation by the likeliest token, over whatever runs a decoder: with a cache of keys and values, or without. */
 import { QuantcError } from '../errors/error.js';
 import { Tensor } from '../ir/tensor.js';
+import { cacheInputs, emptyCache, presentOf } from './first-run.js';
 import type { Port } from './session.js';
 
 /** What runs a decoder: a session of any executor. */
@@ -12,8 +13,6 @@ export interface Decoder {
     wanted?: readonly string[],
   ): Promise<Readonly<Record<string, Tensor>>>;
 }
-
-const PAST = /^past_key_values\.(\d+)\.(key|value)$/;
 
 /**
  * The tokens that follow a prompt, each the one of the largest logit (of equal ones the first).
@@ -30,10 +29,10 @@ export async function greedyDecode(
 ): Promise<number[]> {
   if (prompt.length === 0) throw wrong('the prompt is empty');
   const names = decoder.inputs.map(({ name }) => name);
-  const cached = decoder.inputs.filter(({ name }) => PAST.test(name));
+  const cached = cacheInputs(decoder.inputs);
   const ids =
     names.find((name) => name === 'input_ids') ??
-    names.find((name) => !AUXILIARY.has(name) && !PAST.test(name));
+    names.find((name) => !AUXILIARY.has(name) && cached.every((each) => each.name !== name));
   if (ids === undefined) throw wrong(`it has no input of tokens among ${names.join(', ')}`);
   const idType = decoder.inputs.find(({ name }) => name === ids)!.type;
   const int32 = idType?.kind === 'tensor' && idType.dtype === 'int32';
@@ -49,7 +48,13 @@ export async function greedyDecode(
     const outputs = await decoder.run(feeds);
     const logits = logitsOf(outputs, fresh.length);
     tokens.push(likeliest(logits, fresh.length - 1));
-    past = Object.fromEntries(cached.map(({ name }) => [name, presentOf(outputs, name)]));
+    past = Object.fromEntries(
+      cached.map(({ name }) => {
+        const tensor = outputs[presentOf(name)];
+        if (tensor === undefined) throw wrong(`there is no output "${presentOf(name)}"`);
+        return [name, tensor];
+      }),
+    );
   }
   return tokens.slice(prompt.length);
 }
@@ -63,29 +68,6 @@ const whole = (numbers: readonly number[], int32 = false): Tensor =>
   int32
     ? Tensor.of('int32', [1, numbers.length], Int32Array.from(numbers))
     : Tensor.ints(numbers, [1, numbers.length]);
-
-/**
- * Keys and values of no token, as a first run takes them: [1, heads, 0, size] each.
- * @throws QuantcError E_DECODE where the model does not say heads and size
- */
-export function emptyCache(inputs: readonly Port[], batch = 1): Record<string, Tensor> {
-  const empty: Record<string, Tensor> = {};
-  for (const { name, type } of inputs) {
-    if (!PAST.test(name)) continue;
-    const [, heads, , size] = (type?.kind === 'tensor' && type.shape) || [];
-    if (type?.kind !== 'tensor' || typeof heads !== 'number' || typeof size !== 'number')
-      throw wrong(`"${name}" does not say its heads and their size`);
-    empty[name] = Tensor.of(type.dtype, [batch, heads, 0, size], new Uint8Array(0));
-  }
-  return empty;
-}
-
-function presentOf(outputs: Readonly<Record<string, Tensor>>, past: string): Tensor {
-  const name = past.replace('past_key_values', 'present');
-  const tensor = outputs[name];
-  if (tensor === undefined) throw wrong(`there is no output "${name}"`);
-  return tensor;
-}
 
 /** The output of [1, tokens, words]. */
 function logitsOf(outputs: Readonly<Record<string, Tensor>>, tokens: number): Tensor {
