@@ -2,6 +2,7 @@
 import type { PlainError } from '../errors/plain.js';
 import { Tensor } from '../ir/tensor.js';
 import type { Histogram } from './histogram.js';
+import type { LaneJob } from './lane.js';
 
 /** A tensor as data that crosses threads: its bytes, or the elements of a string tensor. */
 interface PlainTensor {
@@ -11,13 +12,14 @@ interface PlainTensor {
 }
 export type PlainFeeds = Readonly<Record<string, PlainTensor>>;
 
-/** To a thread: a sample to run, or that there are no more and its histograms are wanted, or that it shall end. */
+/** To a thread: first of all its job; then a sample to run, or that its histograms are wanted, or that it shall end. */
 export type Order =
+  | { readonly kind: 'open'; readonly job: LaneJob }
   | { readonly kind: 'observe'; readonly feeds: PlainFeeds }
   | { readonly kind: 'finish' }
   | { readonly kind: 'close' };
 
-/** From a thread, one for each order but the last. */
+/** From a thread, one for each sample and for the histograms. */
 export type Answer =
   | { readonly kind: 'seen'; readonly extremes: Float64Array }
   | { readonly kind: 'histograms'; readonly histograms: readonly (Histogram | undefined)[] }

@@ -21,7 +21,8 @@ export class LaneThread {
   #lost: QuantcError | undefined;
 
   constructor(job: LaneJob) {
-    this.#worker = startWorker(new URL('./lane-worker', import.meta.url), job);
+    this.#worker = startWorker(new URL('./lane-worker', import.meta.url));
+    this.#worker.postMessage({ kind: 'open', job } satisfies Order);
     this.#worker.on('message', (answer: Answer) => {
       const first = this.#waiting.shift();
       if (answer.kind === 'error') first?.reject(revivedError(answer.error));

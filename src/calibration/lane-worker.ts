@@ -2,14 +2,12 @@
  * A thread of calibration: runs the samples that it is sent, one after the other. It ends when it is told to and never
  * otherwise: ONNX Runtime does not bear threads that are stopped from outside while it runs in them.
  */
-import { parentPort, workerData } from 'node:worker_threads';
+import { parentPort } from 'node:worker_threads';
 import { plainError } from '../errors/plain.js';
-import { Lane, type LaneJob } from './lane.js';
+import { Lane } from './lane.js';
 import { type Answer, type Order, revivedFeeds } from './lane-message.js';
 
-const opening = Lane.open(workerData as LaneJob);
-// Whoever asks first is told; until then nobody waits for it.
-opening.catch(() => undefined);
+let opening: Promise<Lane> | undefined;
 let queue: Promise<void> = Promise.resolve();
 
 parentPort?.on('message', (order: Order) => {
@@ -17,23 +15,30 @@ parentPort?.on('message', (order: Order) => {
 });
 
 async function obey(order: Order): Promise<void> {
-  if (order.kind === 'close') {
-    await opening.then(
-      (lane) => lane.close(),
-      () => undefined,
-    );
-    parentPort?.close();
-    return;
+  switch (order.kind) {
+    case 'open':
+      opening = Lane.open(order.job);
+      // Whoever asks first is told that it failed; until then nobody waits for it.
+      await opening.catch(() => undefined);
+      return;
+    case 'close':
+      await opening?.then(
+        (lane) => lane.close(),
+        () => undefined,
+      );
+      parentPort?.close();
+      return;
+    default:
+      parentPort?.postMessage(await answerTo(order));
   }
-  let answer: Answer;
+}
+
+async function answerTo(order: Extract<Order, { kind: 'observe' | 'finish' }>): Promise<Answer> {
   try {
-    const lane = await opening;
-    answer =
-      order.kind === 'observe'
-        ? { kind: 'seen', extremes: await lane.observe(revivedFeeds(order.feeds)) }
-        : { kind: 'histograms', histograms: lane.histograms() };
+    const lane = await opening!;
+    if (order.kind === 'finish') return { kind: 'histograms', histograms: lane.histograms() };
+    return { kind: 'seen', extremes: await lane.observe(revivedFeeds(order.feeds)) };
   } catch (error) {
-    answer = { kind: 'error', error: plainError(error, 'F_CALIBRATION_WORKER') };
+    return { kind: 'error', error: plainError(error, 'F_CALIBRATION_WORKER') };
   }
-  parentPort?.postMessage(answer);
 }

@@ -3,6 +3,7 @@ import { QuantcError } from '../errors/error.js';
 import type { Tensor as IrTensor } from '../ir/tensor.js';
 import { Tensor } from '../ir/tensor.js';
 import { HistogramKernel } from '../kernels/histogram.js';
+import { releaseBuffers } from '../runtime/release.js';
 import { openSession, type Session } from '../runtime/session.js';
 import { type Histogram, HistogramObserver } from './histogram.js';
 import { ExtremesObserver } from './observer.js';
@@ -33,10 +34,21 @@ export interface LaneJob {
 
 type Feeds = Readonly<Record<string, IrTensor>>;
 
+/** Gives back what was looked at and is neither in its place nor handed on. */
+function letGo(stage: OpenStage, results: Feeds): void {
+  const kept = new Set(stage.gives.map(([, name]) => name));
+  const free = stage.looks.flatMap(([, name]) => {
+    const { source } = results[name]!;
+    const own = source.kind === 'memory' && stage.into?.get(name) !== results[name];
+    return own && !kept.has(name) ? [source.bytes.buffer as ArrayBuffer] : [];
+  });
+  if (free.length > 0) releaseBuffers(free);
+}
+
 /** Arrays in one piece of WebAssembly memory end here. */
 const ARENA_BYTES = 2 ** 31;
 
-interface OpenStage extends PlainStage {
+interface OpenStage extends Omit<PlainStage, 'source'> {
   readonly session: Session;
   /** Where outputs go in the next run, if it is fed shapes as the last one was. */
   into: Map<string, Tensor> | undefined;
@@ -52,7 +64,7 @@ interface OpenStage extends PlainStage {
  * it is however many samples come.
  */
 export class Lane {
-  readonly #job: LaneJob;
+  readonly #job: Pick<LaneJob, 'names' | 'fed'>;
   readonly #stages: OpenStage[] = [];
   readonly #kernel = new HistogramKernel();
   readonly #observers: (HistogramObserver | ExtremesObserver)[];
@@ -60,11 +72,11 @@ export class Lane {
   /** Bytes of each value in the run in which it was largest. */
   readonly bytes: Float64Array;
 
-  private constructor(job: LaneJob) {
-    this.#job = job;
-    this.bytes = new Float64Array(job.names.length);
-    this.#observers = job.names.map((name) =>
-      job.counting ? new HistogramObserver(name, this.#kernel) : new ExtremesObserver(name, this.#kernel),
+  private constructor({ names, fed, counting }: LaneJob) {
+    this.#job = { names, fed };
+    this.bytes = new Float64Array(names.length);
+    this.#observers = names.map((name) =>
+      counting ? new HistogramObserver(name, this.#kernel) : new ExtremesObserver(name, this.#kernel),
     );
   }
 
@@ -72,8 +84,8 @@ export class Lane {
   static async open(job: LaneJob): Promise<Lane> {
     const lane = new Lane(job);
     try {
-      for (const stage of job.stages) {
-        const session = await openSession(stage.source, { optimization: 'off', threads: 1 });
+      for (const { source, ...stage } of job.stages) {
+        const session = await openSession(source, { optimization: 'off', threads: 1 });
         lane.#stages.push({ ...stage, session, into: undefined, shapes: new Map(), varying: new Set() });
       }
     } catch (error) {
@@ -106,6 +118,7 @@ export class Lane {
       const results = await this.#run(stage, wanted, known);
       for (const [index, name] of stage.looks) look(index, results[name]!);
       for (const [key, name] of stage.gives) live.set(key, results[name]!);
+      letGo(stage, results);
       for (const key of stage.drops) live.delete(key);
     }
     if (!known) this.#makeRoom();

@@ -5,13 +5,12 @@ import { Worker } from 'node:worker_threads';
  * must first learn to read that.
  * @param module URL of the module without its ending: `new URL('./worker', import.meta.url)`
  */
-export function startWorker(module: URL, workerData?: unknown): Worker {
-  if (!import.meta.url.endsWith('.ts')) return new Worker(new URL(`${module.href}.js`), { workerData });
+export function startWorker(module: URL): Worker {
+  if (!import.meta.url.endsWith('.ts')) return new Worker(new URL(`${module.href}.js`));
   const loader = JSON.stringify(import.meta.resolve('tsx/esm/api'));
   const source = JSON.stringify(`${module.href}.ts`);
   return new Worker(`import(${loader}).then(({ register }) => (register(), import(${source})))`, {
     eval: true,
     execArgv: [],
-    workerData,
   });
 }

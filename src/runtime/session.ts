@@ -6,6 +6,7 @@ import type { Type } from '../ir/type.js';
 import { withoutPast } from './first-run.js';
 import { loadRuntime, type Runtime } from './load.js';
 import { place } from './place.js';
+import { releaseBuffers } from './release.js';
 import { fromRuntime, toRuntime, typeOfMetadata } from './tensor.js';
 
 /** How far ONNX Runtime may rewrite the graph. `off` computes what the file says, node by node. */
@@ -110,8 +111,8 @@ export class Session {
    * @param feeds a tensor an input, by name; names that the model does not have are refused. A decoder's cache may be
    * left out, with its mask and positions: then nothing is past (see `first-run.ts`).
    * @param wanted which outputs to compute and return; all when it is not said.
-   * @param into arrays that ONNX Runtime writes these outputs to, instead of memory of its own; they must have the very
-   * shapes that the run gives.
+   * @param into tensors whose memory ONNX Runtime writes these outputs to, and which are then returned; they must have
+   * the very shapes that the run gives.
    * @throws QuantcError E_RUNTIME_FEED for a missing or unknown input, E_RUNTIME_DTYPE for a dtype that cannot
    * cross, E_RUNTIME_RUN when ONNX Runtime fails.
    */
@@ -121,21 +122,23 @@ export class Session {
     into?: ReadonlyMap<string, Tensor>,
   ): Promise<Record<string, Tensor>> {
     const native = this.#convert(feeds);
-    const places: Record<string, ReturnType<typeof toRuntime> | null> | undefined = into && {};
-    if (places) {
-      for (const name of wanted ?? this.outputs.map((output) => output.name)) {
-        const place = into?.get(name);
-        places[name] = place ? toRuntime(this.#runtime, name, place) : null;
-      }
+    const fetches: Record<string, ReturnType<typeof toRuntime> | null> = {};
+    for (const name of wanted ?? this.outputs.map((output) => output.name)) {
+      const place = into?.get(name);
+      fetches[name] = place ? toRuntime(this.#runtime, name, place) : null;
     }
     try {
-      const results = await (places
-        ? this.#native.run(native, places)
-        : wanted
-          ? this.#native.run(native, [...wanted])
-          : this.#native.run(native));
+      const results = await this.#native.run(native, fetches);
       const tensors: Record<string, Tensor> = {};
-      for (const [name, result] of Object.entries(results)) tensors[name] = fromRuntime(name, result);
+      const copies: ArrayBuffer[] = [];
+      for (const [name, result] of Object.entries(results)) {
+        const place = into?.get(name);
+        tensors[name] = place ?? fromRuntime(name, result);
+        // What was written to its place is answered once more, as a copy that nobody wants.
+        if (place && fetches[name]!.data !== result.data)
+          copies.push((result.data as Float32Array).buffer as ArrayBuffer);
+      }
+      if (copies.length > 0) releaseBuffers(copies);
       return tensors;
     } catch (cause) {
       throw new QuantcError('E_RUNTIME_RUN', `ONNX Runtime fails to run the model: ${messageOf(cause)}`, {
