@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { parseRangeMethod, type RangeMethod } from '../../compile/samples.js';
+import { parseWeightMethod, type WeightRequest } from '../../compile/weight-request.js';
 import { type CompileEvent, type CompileRequest, compile } from '../../compile.js';
 import { ALGORITHMS, type Precision, parsePrecision } from '../../recipe.js';
 import { VERSION } from '../../report/version.js';
@@ -11,7 +12,7 @@ import { nextSteps, summary } from '../summary.js';
 import { print, printJson } from '../terminal.js';
 import { passTracer, traceLevel } from '../trace.js';
 
-interface Options {
+interface Options extends WeightRequest {
   readonly target?: readonly string[];
   readonly precision: Precision;
   readonly calib?: string;
@@ -45,7 +46,7 @@ export function make(): Command {
     )
     .option(
       '--precision <kind>',
-      'auto, int8 (static), int8-dynamic, int8-weights (float arithmetic) or float; auto is int8 with --calib and int8-dynamic without',
+      'auto, int8 (static), int8-dynamic, int8-weights (float arithmetic), int4, int2, int8-blocks (weights in blocks, float activations) or float; auto is int8 with --calib and int8-dynamic without',
       parsePrecision,
       'auto',
     )
@@ -62,9 +63,29 @@ export function make(): Command {
       collectNames,
     )
     .option(
+      '--block-size <n>',
+      'weights in blocks: elements that share a scale, 16 to 256 (default: 32; 128 for 8 bits)',
+      parseCount,
+    )
+    .option(
+      '--weight-method <way>',
+      'weights in blocks: rtn (from the extremes, as other tools do), mse (least error) or hqq (default: mse)',
+      parseWeightMethod,
+    )
+    .option('--symmetric-weights', 'weights in blocks: without zero points')
+    .option(
       '--exclude <pattern>',
       'name or operator of nodes that stay float; * stands for anything; may be repeated',
       collect,
+    )
+    .option(
+      '--kv-cache',
+      'give a decoder past_key_values inputs and present outputs, so that each run computes the new tokens alone',
+    )
+    .option(
+      '--max-positions <n>',
+      'positions to store rotary angles for, where the model computes them as it goes (default: 4096)',
+      parseCount,
     )
     .option('--out <folder>', 'folder for what is made', 'dist')
     .option('--max-memory <size>', 'most that the compilation may hold at once (default: 1GiB)', parseBytes)
