@@ -1,0 +1,41 @@
+/** What a user asks of weights of few bits, and what the passes are told of it. */
+import { QuantcError } from '../errors/error.js';
+import { WEIGHT_METHODS, type WeightBits, type WeightMethod } from '../quant/block-fit.js';
+import type { Precision } from '../recipe.js';
+import type { WeightChoice } from '../target/facts.js';
+
+export interface WeightRequest {
+  /** Elements that share a scale; default: what the target takes first for these bits. */
+  readonly blockSize?: number;
+  /** How scales and zero points are found; default `mse`. */
+  readonly weightMethod?: WeightMethod;
+  /** No zero points: the middle integer stands for 0 in every block. Default false. */
+  readonly symmetricWeights?: boolean;
+}
+
+/** Bits of a weight's element by precision; other precisions have no weights in blocks. */
+const BITS: Readonly<Partial<Record<Precision, WeightBits>>> = { int2: 2, int4: 4, 'int8-blocks': 8 };
+
+/** @throws QuantcError E_WEIGHT_OPTIONS when a precision without blocks is given options of theirs */
+export function weightChoiceFor(
+  precision: Precision,
+  { blockSize, weightMethod, symmetricWeights }: WeightRequest,
+): WeightChoice | undefined {
+  const bits = BITS[precision];
+  if (bits !== undefined) return { bits, blockSize, method: weightMethod, symmetric: symmetricWeights };
+  if (blockSize === undefined && weightMethod === undefined && symmetricWeights === undefined)
+    return undefined;
+  throw new QuantcError('E_WEIGHT_OPTIONS', `${precision} has no weights in blocks`, {
+    kind: 'usage',
+    hint: `Block size, method and symmetry are for ${Object.keys(BITS).join(', ')}.`,
+  });
+}
+
+/** @throws QuantcError E_WEIGHT_METHOD listing those there are */
+export function parseWeightMethod(name: string): WeightMethod {
+  if ((WEIGHT_METHODS as readonly string[]).includes(name)) return name as WeightMethod;
+  throw new QuantcError('E_WEIGHT_METHOD', `there is no way "${name}" to quantize weights`, {
+    kind: 'usage',
+    hint: `Ways: ${WEIGHT_METHODS.join(', ')}.`,
+  });
+}
