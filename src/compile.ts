@@ -9,6 +9,7 @@ import { watch } from './calibration/watch.js';
 import { AnswerCache } from './compile/cache.js';
 import { cacheFolder } from './compile/cache-folder.js';
 import { exclusionOf, withoutBroken } from './compile/exclusion.js';
+import { decoderData } from './compile/decoder-data.js';
 import {
   likeness,
   observeRanges,
@@ -175,16 +176,23 @@ async function compileFor(
     observe: (at, values) => {
       enter('calibrate');
       const options = { maxMemory: maxMemory / 4, threads, signal, onProgress: progress('calibrate') };
-      return observeRanges(at, values, data.ranges, options, request.ranges);
+      return observeRanges(at, values, decoderData(data.ranges, at), options, request.ranges);
     },
     remember: (kind, key, compute) => cache.remember(kind, key, compute),
     ...(data.ranges && {
       samplesDigest: (samples = data.ranges!.count) => data.ranges!.first(samples).digest(),
       likeness: (theirs, ours) => likeness(theirs, ours, data.ranges!, threads),
       watch: (at, values, samples, see) =>
-        watch(at, values, stoppable(data.ranges!.first(samples), signal), see, { threads }),
+        watch(at, values, stoppable(decoderData(data.ranges!, at).first(samples), signal), see, { threads }),
     }),
   };
+      ...(bytesBefore * JUDGE_FACTOR <= maxMemory && {
+        judge: (at) =>
+          openJudge(at, stoppable(decoderData(data.ranges!, at).first(JUDGED), signal), {
+            threads,
+            maxBytes: maxMemory / 8,
+          }),
+      }),
   const facts = new Map<string, unknown>();
   targetFact.set({ facts }, target);
   kvCacheFact.set({ facts }, kvCache);
