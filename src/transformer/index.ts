@@ -1,7 +1,10 @@
 export * from './attention.js';
 export { allowedSizes, fedInputs, inputsRead, isWholeNumber, Prober, type Sizes } from './cone.js';
 export * from './facts.js';
+export type { FeedForward } from './feed-forward.js';
 export * from './mask.js';
+export { type Projection, productOf, projectionAbove, projectionBelow } from './projection.js';
+export * from './roles.js';
 export * from './rotary.js';
 export * from './rotary-table.js';
 export * from './scores.js';
