@@ -19,6 +19,7 @@ import {
   stoppable,
 } from './compile/samples.js';
 import { bytesOf, filesOf, Staging } from './compile/staging.js';
+import { type WeightRequest, weightChoiceFor } from './compile/weight-request.js';
 import { accept, proveWithin, refuseWarnings } from './compile/verdict.js';
 import { cloneModel } from './ir/clone.js';
 import type { Model } from './ir/graph.js';
@@ -33,12 +34,12 @@ import { type Precision, recipeFor } from './recipe.js';
 import { type FileFacts, type Proof, reportText, type TargetReport } from './report/report.js';
 import { VERSION } from './report/version.js';
 import { createEngine } from './runtime/engine.js';
-import { exclusionFact, judgedByLikeness, targetFact } from './target/facts.js';
+import { exclusionFact, judgedByLikeness, targetFact, weightFact } from './target/facts.js';
 import type { Target } from './target/target.js';
 import { kvCacheFact, maxPositionsFact } from './transformer/facts.js';
 
 /** What to compile, for whom, and how. */
-export interface CompileRequest {
+export interface CompileRequest extends WeightRequest {
   /** Path of an .onnx file. It is never written to. */
   readonly model: string;
   /** Names of built-in targets or aliases (`cpu`), or targets of your own. Default `cpu`. */
@@ -195,6 +196,8 @@ async function compileFor(
       }),
   const facts = new Map<string, unknown>();
   targetFact.set({ facts }, target);
+  const weights = weightChoiceFor(data.precision, request);
+  if (weights !== undefined) weightFact.set({ facts }, weights);
   kvCacheFact.set({ facts }, kvCache);
   if (maxPositions !== undefined) maxPositionsFact.set({ facts }, maxPositions);
   judgedByLikeness.set({ facts }, data.ranges?.metric === 'sqnr');

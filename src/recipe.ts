@@ -9,6 +9,7 @@ import { equalizeLayers } from '../passes/equalize-layers.js';
 import { insertQdq } from '../passes/insert-qdq.js';
 import { planIntegerKernels } from '../passes/plan-integer-kernels.js';
 import { quantizeDynamic } from '../passes/quantize-dynamic.js';
+import { quantizeWeightsNbits } from '../passes/quantize-weights-nbits.js';
 import { shortenNames } from '../passes/shorten-names.js';
 import { QuantcError } from './errors/error.js';
 import type { Pass } from './pipeline/pass.js';
@@ -18,10 +19,20 @@ import type { Pass } from './pipeline/pass.js';
  * - `int8`: static; weights and activations int8, ranges from calibration data.
  * - `int8-dynamic`: weights int8, activations quantized while the model runs.
  * - `int8-weights`: the file holds int8, the executor computes in float.
+ * - `int4`, `int2`, `int8-blocks`: weights of 4, 2 or 8 bits in blocks with a scale each; activations stay float.
  * - `float`: canonicalization alone.
  * - `auto`: `int8` where calibration data are given, else `int8-dynamic`.
  */
-export const PRECISIONS = ['auto', 'int8', 'int8-dynamic', 'int8-weights', 'float'] as const;
+export const PRECISIONS = [
+  'auto',
+  'int8',
+  'int8-dynamic',
+  'int8-weights',
+  'int4',
+  'int2',
+  'int8-blocks',
+  'float',
+] as const;
 export type Precision = (typeof PRECISIONS)[number];
 
 /** @throws QuantcError E_PRECISION_UNKNOWN listing those there are. */
@@ -100,6 +111,10 @@ function quantizing(precision: Exclude<Precision, 'auto'>, chosen: readonly Algo
       return [quantizeDynamic, compressWeights];
     case 'int8-weights':
       return [compressWeights];
+    case 'int4':
+    case 'int2':
+    case 'int8-blocks':
+      return [quantizeWeightsNbits, compressWeights];
     case 'float':
       return [];
   }
