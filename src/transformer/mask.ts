@@ -171,7 +171,7 @@ async function ask(
     if (!hidden && Math.abs(zero[at]!) > 1e-6) return 'it adds numbers to scores';
     const expected = bent(PROBES[1]!(undefined, at));
     const wrong = hidden
-      ? some[at]! > HIDDEN
+      ? some[at]! > HIDDEN / 2
       : Math.abs(some[at]! - expected) > 1e-4 * (1 + Math.abs(expected));
     if (wrong) return 'it changes scores otherwise';
   }

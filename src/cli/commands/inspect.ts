@@ -8,15 +8,28 @@ import { readModel } from '../../onnx/read.js';
 import { printType } from '../../text/print.js';
 import { columns } from '../columns.js';
 import { formatBytes, parseCount } from '../quantity.js';
+import { roleFacts, rolesText } from '../roles-text.js';
 import { heading, print, printJson } from '../terminal.js';
 
 const LARGEST = 10;
 
+interface Options {
+  readonly largest: number;
+  readonly roles?: boolean;
+  readonly json?: boolean;
+}
+
 export function make(): Command {
   return new Command('quantc inspect')
-    .description('Says what is in a model. Weights are not read, and nothing is run.')
+    .description(
+      'Says what is in a model. Weights are not read, and nothing is run, unless --roles asks for more.',
+    )
     .argument('<model.onnx>', 'the model')
     .option('--largest <n>', `how many of the largest constants to list`, parseCount, LARGEST)
+    .option(
+      '--roles',
+      'tell what each product of a transformer is there for: queries, keys, values, outputs, layers between',
+    )
     .option('--json', 'print one JSON document')
     .addHelpText(
       'after',
@@ -24,13 +37,15 @@ export function make(): Command {
 Examples
   quantc inspect model.onnx
   quantc inspect model.onnx --json | jq .operators
+  quantc inspect decoder.onnx --roles
 
 Next: quantc explain model.onnx --target cpu`,
     )
-    .action((path: string, { largest, json }: { largest: number; json?: boolean }) => {
+    .action(async (path: string, { largest, roles, json }: Options) => {
       const facts = inspect(path, largest);
-      if (json) return printJson(facts);
-      print(text(facts));
+      const found = roles ? await roleFacts(path) : undefined;
+      if (json) return printJson({ ...facts, ...(found && { roles: found }) });
+      print(found ? rolesText(found) : text(facts));
     });
 }
 
