@@ -13,6 +13,7 @@ import {
   type Graph,
   type Node,
   type PassContext,
+  preciseFact,
   quantizedWeight,
   removeInitializer,
   setInput,
@@ -61,6 +62,7 @@ export const compressWeights = definePass({
   needs: ['typed'],
   run(model, context) {
     const exclude = exclusionFact.find(context);
+    const precise = preciseFact.find(context);
     const widened = new Map<Value, Value>();
     for (const graph of model.graphs()) {
       for (const node of graph.nodes()) {
@@ -73,6 +75,12 @@ export const compressWeights = definePass({
         for (const [index, axis] of WEIGHTS[node.opType]?.(node) ?? []) {
           const weight = node.inputs[index];
           if (!weight?.isConstant || weight.constant!.dtype !== 'float') continue;
+          if (precise?.has(node)) {
+            // Its small elements may lose precision among the subnormals: next to the large ones they do not count.
+            if (pays(weight.constant!, axis) && weight.constant!.toFloat32().every(belowOverflow))
+              setInput(node, index, half(weight, widened, context, node));
+            continue;
+          }
           if (!pays(weight.constant!, axis)) continue;
           compress(node, index, axis, weight, widened, context);
         }
@@ -95,9 +103,11 @@ const isTable = (value: Value): boolean =>
   value.constant!.byteLength >= LEAST_TABLE_BYTES &&
   fitsFloat16(value.constant!.toFloat32());
 
+const belowOverflow = (value: number): boolean => Math.abs(value) <= 65504;
+
 /** Nothing overflows, and nothing but zero falls below the smallest normal float16, where precision ends. */
 function fitsFloat16(values: Float32Array): boolean {
-  return values.every((value) => value === 0 || (Math.abs(value) <= 65504 && Math.abs(value) >= 2 ** -14));
+  return values.every((value) => value === 0 || (belowOverflow(value) && Math.abs(value) >= 2 ** -14));
 }
 
 /** float T → Cast(float16 T) */

@@ -5,6 +5,7 @@ import { originalNames } from '../passes/shorten-names.js';
 import { resolveTargets } from '../targets/index.js';
 import { openData, type Split } from './calibration/data.js';
 import { sameSamples } from './calibration/dataset.js';
+import { openJudge } from './calibration/judge.js';
 import { watch } from './calibration/watch.js';
 import { AnswerCache } from './compile/cache.js';
 import { cacheFolder } from './compile/cache-folder.js';
@@ -35,6 +36,7 @@ import { type FileFacts, type Proof, reportText, type TargetReport } from './rep
 import { VERSION } from './report/version.js';
 import { createEngine } from './runtime/engine.js';
 import { exclusionFact, judgedByLikeness, targetFact, weightFact } from './target/facts.js';
+import { mixFact } from './target/mix.js';
 import type { Target } from './target/target.js';
 import { kvCacheFact, maxPositionsFact } from './transformer/facts.js';
 
@@ -93,6 +95,9 @@ export const REPORT_NAME = 'quantc.report.json';
 
 const DEFAULT_MEMORY = 1 << 30;
 const PROOF_SAMPLES = 16;
+/** Samples that mixes of precisions are judged by, and what one model at a time takes to be run, in bytes of its file. */
+const JUDGED = 64;
+const JUDGE_FACTOR = 3;
 
 /**
  * Compiles one model for each target.
@@ -181,6 +186,13 @@ async function compileFor(
     },
     remember: (kind, key, compute) => cache.remember(kind, key, compute),
     ...(data.ranges && {
+      ...(bytesBefore * JUDGE_FACTOR <= maxMemory && {
+        judge: (at) =>
+          openJudge(at, stoppable(decoderData(data.ranges!, at).first(JUDGED), signal), {
+            threads,
+            maxBytes: maxMemory / 8,
+          }),
+      }),
       samplesDigest: (samples = data.ranges!.count) => data.ranges!.first(samples).digest(),
       likeness: (theirs, ours) => likeness(theirs, ours, data.ranges!, threads),
       watch: (at, values, samples, see) =>
@@ -241,6 +253,7 @@ async function compileFor(
   accept(request.strict ?? false, ledger, proof);
   if (cache.refused !== undefined)
     ledger.note('info', 'cache', `nothing was kept for the next compilation: ${cache.refused}`);
+  const mix = mixFact.find({ facts });
   const files: FileFacts[] = [];
   for (const file of written.files) files.push(await staging.add(basename(file.path), inputs));
   return {
@@ -256,6 +269,7 @@ async function compileFor(
     proof,
     ledger: ledger.rows,
     notes: ledger.notes,
+    ...(mix && { mix }),
     names: Object.fromEntries(originalNames.find({ facts }) ?? []),
   };
 }

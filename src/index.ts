@@ -69,6 +69,7 @@ export {
 } from './rewrite/rewrite.js';
 export * from './target/conditions.js';
 export * from './target/facts.js';
+export * from './target/mix.js';
 export { type Parameters, type Placement, placementOf } from './target/placement.js';
 export { type Exclusion, type NodePlan, type Plan, planStatic } from './target/plan.js';
 export { planSaving } from './target/plan-saving.js';

@@ -7,6 +7,7 @@ import { dropDefaultAttributes } from '../passes/drop-default-attributes.js';
 import { canonicalization, fusionsNamed } from '../passes/index.js';
 import { equalizeLayers } from '../passes/equalize-layers.js';
 import { insertQdq } from '../passes/insert-qdq.js';
+import { mixPrecision } from '../passes/mix-precision.js';
 import { planIntegerKernels } from '../passes/plan-integer-kernels.js';
 import { quantizeDynamic } from '../passes/quantize-dynamic.js';
 import { quantizeWeightsNbits } from '../passes/quantize-weights-nbits.js';
@@ -72,7 +73,15 @@ export interface Algorithm {
 }
 
 /** Every algorithm, in the order in which they run; `--algorithms` names them by their passes. */
-export const ALGORITHMS: readonly Algorithm[] = [];
+export const ALGORITHMS: readonly Algorithm[] = [
+  {
+    pass: mixPrecision,
+    stage: 'plan',
+    source:
+      'Dong et al., HAWQ-V2, 2020; Pandey et al., A Practical Mixed Precision Algorithm, 2023 (section 3)',
+    byDefault: true,
+  },
+];
 
 /**
  * The algorithms with these names; those that run by default where there are none; `none` is none at all.

@@ -1,5 +1,6 @@
 import type { Graph, Model, Node, Value } from '../ir/graph.js';
 import type { Tensor } from '../ir/tensor.js';
+import type { Judge } from './judge.js';
 import type { Ledger } from './ledger.js';
 
 /**
@@ -37,6 +38,11 @@ export interface Engine {
    * Absent when there are no samples.
    */
   likeness?(reference: Model, candidate: Model): Promise<number>;
+  /**
+   * Runs the model over the first calibration samples, as many as there is room to keep the outputs of, and compares
+   * candidates with it. Absent when there are no samples, or no memory to run further models beside the first.
+   */
+  judge?(reference: Model): Promise<Judge>;
   /**
    * Runs the model over the first calibration samples, one run at a time, and shows what each value held: nothing is
    * kept from run to run but what `see` keeps. The samples come in the same order and the same cuts every time.

@@ -1,4 +1,5 @@
 import type { LedgerNote, LedgerRow } from '../pipeline/ledger.js';
+import type { MixReport } from '../target/mix.js';
 
 /** How one output, or one inner value, of the emitted model lies to the float model's. */
 export interface ErrorFigures {
@@ -61,6 +62,8 @@ export interface TargetReport {
   /** A row a node, in graph order. */
   readonly ledger: readonly LedgerRow[];
   readonly notes: readonly LedgerNote[];
+  /** What the search for a mix of precisions found, where there was one. */
+  readonly mix?: MixReport;
   /** Names that nodes of the file had before they were dropped, by the name of their first output; empty when kept. */
   readonly names: Readonly<Record<string, string>>;
 }
