@@ -6,22 +6,18 @@ import { resolveTargets } from '../targets/index.js';
 import { openData, type Split } from './calibration/data.js';
 import { sameSamples } from './calibration/dataset.js';
 import { openJudge } from './calibration/judge.js';
+import { likenessOn } from './calibration/likeness.js';
 import { watch } from './calibration/watch.js';
 import { AnswerCache } from './compile/cache.js';
 import { cacheFolder } from './compile/cache-folder.js';
-import { exclusionOf, withoutBroken } from './compile/exclusion.js';
 import { decoderData } from './compile/decoder-data.js';
-import {
-  likeness,
-  observeRanges,
-  type RangeMethod,
-  randomSamples,
-  stopIfAborted,
-  stoppable,
-} from './compile/samples.js';
+import { exclusionOf, withoutBroken } from './compile/exclusion.js';
+import type { RangeMethod } from './compile/range-method.js';
+import { observeRanges } from './compile/ranges.js';
+import { randomSamples, stopIfAborted, stoppable } from './compile/samples.js';
 import { bytesOf, filesOf, Staging } from './compile/staging.js';
-import { type WeightRequest, weightChoiceFor } from './compile/weight-request.js';
 import { accept, proveWithin, refuseWarnings } from './compile/verdict.js';
+import { type WeightRequest, weightChoiceFor } from './compile/weight-request.js';
 import { cloneModel } from './ir/clone.js';
 import type { Model } from './ir/graph.js';
 import { KernelPool } from './kernels/pool.js';
@@ -31,7 +27,7 @@ import { Ledger } from './pipeline/ledger.js';
 import type { Engine, Pass } from './pipeline/pass.js';
 import { type PassEvent, runPipeline } from './pipeline/run.js';
 import { prove } from './prove.js';
-import { type Precision, recipeFor } from './recipe.js';
+import { type Precision, precisionFor, recipeFor } from './recipe.js';
 import { type FileFacts, type Proof, reportText, type TargetReport } from './report/report.js';
 import { VERSION } from './report/version.js';
 import { createEngine } from './runtime/engine.js';
@@ -171,41 +167,61 @@ async function compileFor(
   if (bytesBefore >= WARM_BYTES) pool.warm();
   const maxMemory = request.maxMemory ?? DEFAULT_MEMORY;
   const ledger = new Ledger();
-  const data = await dataFor(request, model, ledger, progress('read'));
+  const data = await dataFor(request, target, model, ledger, progress('read'));
   refuseWarnings(request.strict ?? false, ledger);
 
   enter('rewrite');
   const { kvCache = false, maxPositions } = request;
-  const recipe = recipeFor(data.precision, request.algorithms, { fusions: target.fusions, kvCache });
+  const { fusions, executor } = target;
+  const rewriting = { fusions, kvCache, lowerings: executor?.lowerings };
+  const recipe = recipeFor(data.precision, request.algorithms, rewriting);
   const engine: Engine = {
     ...createEngine(),
-    observe: (at, values) => {
+    observe: async (at, values) => {
       enter('calibrate');
-      const options = { maxMemory: maxMemory / 4, threads, signal, onProgress: progress('calibrate') };
-      return observeRanges(at, values, decoderData(data.ranges, at), options, request.ranges);
+      let ran = false;
+      const found = await observeRanges(
+        at,
+        values,
+        decoderData(data.ranges, at),
+        {
+          maxMemory: maxMemory / 4,
+          threads,
+          signal,
+          onProgress: progress('calibrate'),
+          remember: (kind, key, compute) => cache.remember(kind, key, compute),
+          onRun: () => {
+            ran = true;
+          },
+        },
+        request.ranges,
+      );
+      if (!ran) {
+        progress('calibrate')(1);
+        ledger.note(
+          'info',
+          'calibration',
+          `${found.size} ranges are known from an earlier calibration of this very model, on these samples, by this method`,
+        );
+      }
+      return found;
     },
     remember: (kind, key, compute) => cache.remember(kind, key, compute),
     ...(data.ranges && {
       ...(bytesBefore * JUDGE_FACTOR <= maxMemory && {
         judge: (at) =>
-          openJudge(at, stoppable(decoderData(data.ranges!, at).first(JUDGED), signal), {
-            threads,
+          // One sample a run, one thread a session: choices must not depend on batches or threads.
+          openJudge(at, stoppable(decoderData(data.ranges!, at).first(JUDGED).rebatched(1), signal), {
+            threads: 1,
             maxBytes: maxMemory / 8,
           }),
       }),
       samplesDigest: (samples = data.ranges!.count) => data.ranges!.first(samples).digest(),
-      likeness: (theirs, ours) => likeness(theirs, ours, data.ranges!, threads),
+      likeness: likenessOn((at) => stoppable(decoderData(data.ranges!, at), signal)),
       watch: (at, values, samples, see) =>
-        watch(at, values, stoppable(decoderData(data.ranges!, at).first(samples), signal), see, { threads }),
+        watch(at, values, stoppable(decoderData(data.ranges!, at).first(samples), signal), see),
     }),
   };
-      ...(bytesBefore * JUDGE_FACTOR <= maxMemory && {
-        judge: (at) =>
-          openJudge(at, stoppable(decoderData(data.ranges!, at).first(JUDGED), signal), {
-            threads,
-            maxBytes: maxMemory / 8,
-          }),
-      }),
   const facts = new Map<string, unknown>();
   targetFact.set({ facts }, target);
   const weights = weightChoiceFor(data.precision, request);
@@ -277,6 +293,7 @@ async function compileFor(
 /** The data of a request, and what they make of `auto`. Ranges never come from data that are for evaluation. */
 async function dataFor(
   request: CompileRequest,
+  target: Target,
   model: Model,
   ledger: Ledger,
   onProgress: (share: number) => void,
@@ -289,8 +306,7 @@ async function dataFor(
   if (calib && evaluation && calib.source === evaluation.source && sameSamples(calib, evaluation)) {
     ledger.note('warning', 'W_EVAL_SEEN', 'the score is taken on the very samples that calibration sees');
   }
-  const wanted = request.precision ?? 'auto';
-  const precision = wanted === 'auto' ? (calib ? 'int8' : 'int8-dynamic') : wanted;
+  const precision = precisionFor(request.precision ?? 'auto', target, calib !== undefined);
   const ranges = precision === 'int8' ? (calib ?? randomSamples(model, true, ledger)) : undefined;
   const samples = calib ?? evaluation ?? ranges ?? randomSamples(model, false, ledger);
   return { precision, ranges, samples, evaluation };

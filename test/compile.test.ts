@@ -59,7 +59,7 @@ describe('compile', () => {
     array('calib.npy', 'normal:5');
   });
   after(() => rmSync(folder, { recursive: true, force: true }));
-  const net = () => ({ model: at('net.onnx'), calib: at('calib.npy'), threads: 1 });
+  const net = () => ({ model: at('net.onnx'), calib: at('calib.npy'), threads: 1, cache: false as const });
 
   it('says what it is doing, and comes to an end of each stage', async () => {
     const events: CompileEvent[] = [];

@@ -60,26 +60,33 @@ export interface Grid {
 const SHRINKS = Array.from({ length: 90 }, (_, i) => 1 - i / 100);
 
 /**
- * The range with the least squared error over the elements counted, when they are rounded to a grid over it and
- * clipped. Zero always lies inside. Both ends are shrunk in turn over a grid of fractions of the extremes until
+ * The range with the least sum of |error|^power over the elements counted, when they are rounded to a grid over it and
+ * clipped: 2 is the squared error, more gives outliers more weight. Zero always lies inside. Both ends are shrunk in turn over a grid of fractions of the extremes until
  * neither gets better: exact for symmetric grids up to that resolution, a local optimum otherwise.
  */
-export function leastErrorRange(histogram: Histogram, grid: Grid): Range {
+export function leastErrorRange(histogram: Histogram, grid: Grid, power = 2): Range {
+  if (!(power > 0 && power <= 8)) {
+    throw new QuantcError('E_CALIBRATION_POWER', `${power} is no power of an error: take 1 to 8`, {
+      kind: 'usage',
+    });
+  }
   const lowest = Math.min(histogram.min, 0);
   const highest = Math.max(histogram.max, 0);
   const mass = occupied(histogram);
   if (grid.symmetric) {
     const reach = Math.max(-lowest, highest);
-    const best = search((p) => squaredError(mass, { min: -reach * p, max: reach * p }, grid.steps));
+    const best = search((p) => totalError(mass, { min: -reach * p, max: reach * p }, grid.steps, power));
     return { min: -reach * best.shrink, max: reach * best.shrink };
   }
   let low = 1;
   let high = 1;
   let least = Number.POSITIVE_INFINITY;
   for (let round = 0; round < 8; round++) {
-    const top = search((p) => squaredError(mass, { min: lowest * low, max: highest * p }, grid.steps));
+    const top = search((p) => totalError(mass, { min: lowest * low, max: highest * p }, grid.steps, power));
     high = top.shrink;
-    const bottom = search((p) => squaredError(mass, { min: lowest * p, max: highest * high }, grid.steps));
+    const bottom = search((p) =>
+      totalError(mass, { min: lowest * p, max: highest * high }, grid.steps, power),
+    );
     low = bottom.shrink;
     if (!(bottom.error < least)) break;
     least = bottom.error;
@@ -118,13 +125,15 @@ function occupied({ counts, width, min, max }: Histogram): Mass {
 }
 
 /**
- * Sum of squared differences between the elements and what they become. Inside the range a bin counts by its middle,
- * or, where the grid is about as fine as the bins, by the mean of an even spread, step²/12. Zeros cost nothing.
+ * Sum of |difference|^power between the elements and what they become. Inside the range a bin counts by its middle, or,
+ * where the grid is about as fine as the bins, by the mean of an even spread: (step/2)^power / (power + 1), which is
+ * step²/12 for squares. Zeros cost nothing.
  */
-export function squaredError(mass: Mass, range: Range, steps: number): number {
+function totalError(mass: Mass, range: Range, steps: number, power: number): number {
   const step = (range.max - range.min) / steps;
   if (!(step > 0)) return mass.counts.length === 0 ? 0 : Number.POSITIVE_INFINITY;
   const fine = step < 2 * mass.width;
+  const even = (step / 2) ** power / (power + 1);
   const zero = Math.round(-range.min / step);
   const low = -zero * step;
   const high = (steps - zero) * step;
@@ -132,7 +141,8 @@ export function squaredError(mass: Mass, range: Range, steps: number): number {
   for (let i = 0; i < mass.counts.length; i++) {
     const x = mass.centers[i]!;
     const rounded = x < low ? low : x > high ? high : fine ? undefined : Math.round(x / step) * step;
-    const error = rounded === undefined ? (step * step) / 12 : (x - rounded) ** 2;
+    const error =
+      rounded === undefined ? even : power === 2 ? (x - rounded) ** 2 : Math.abs(x - rounded) ** power;
     sum += mass.counts[i]! * error;
   }
   return sum;

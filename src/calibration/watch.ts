@@ -6,14 +6,13 @@ import { tapped } from '../runtime/tap.js';
 import type { DataSet } from './dataset.js';
 
 export interface WatchOptions {
-  readonly threads?: number;
   /** Samples a run. Default 1, whatever the data say: the cuts, and with them every last bit, are always the same. */
   readonly batch?: number;
 }
 
 /**
- * Runs the model, unoptimized, over the samples in order and shows what each value held in each run. Nothing is kept
- * from run to run but what `see` keeps.
+ * Runs the model, unoptimized and on one thread, over the samples in order and shows what each value held in each run:
+ * the same bits every time. Nothing is kept from run to run but what `see` keeps.
  * @param values of the main graph; graph inputs and constants may be among them
  * @throws errors of the data and of the session
  */
@@ -22,7 +21,7 @@ export async function watch(
   values: readonly Value[],
   data: DataSet,
   see: (seen: ReadonlyMap<Value, Tensor>) => void | Promise<void>,
-  { threads, batch = 1 }: WatchOptions = {},
+  { batch = 1 }: WatchOptions = {},
 ): Promise<void> {
   const wanted = [...new Set(values)];
   const inner = wanted.filter((value) => !value.isInput && !value.isConstant);
@@ -34,7 +33,7 @@ export async function watch(
     for await (const feeds of cut) await show(feeds);
     return;
   }
-  await withSession(tapped(model, inner), { optimization: 'off', threads }, async (session) => {
+  await withSession(tapped(model, inner), { optimization: 'off', threads: 1 }, async (session) => {
     for await (const feeds of cut) await show({ ...feeds, ...(await session.run(feeds)) });
   });
 }

@@ -14,6 +14,12 @@ export function loadRuntime(): Promise<Runtime> {
   return loading;
 }
 
+/** The version of ONNX Runtime, for keys of answers that its kernels decide. @throws QuantcError E_RUNTIME_MISSING */
+export async function runtimeVersion(): Promise<string> {
+  const { versions } = (await loadRuntime()).env;
+  return versions.node ?? versions.common;
+}
+
 async function importRuntime(): Promise<Runtime> {
   try {
     const module = (await import('onnxruntime-node')) as Runtime & { default?: Runtime };

@@ -1,7 +1,7 @@
 /** Runs the quantizing passes on models written as text, and holds what comes out to what was promised. */
 import { expect } from 'chai';
 import type { DataSet } from '../../src/calibration/dataset.js';
-import { observeRanges } from '../../src/compile/samples.js';
+import { observeRanges } from '../../src/compile/ranges.js';
 import {
   cloneModel,
   type Engine,

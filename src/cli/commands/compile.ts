@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import { parseRangeMethod, type RangeMethod } from '../../compile/samples.js';
+import { parseRangeMethod, type RangeMethod } from '../../compile/range-method.js';
 import { parseWeightMethod, type WeightRequest } from '../../compile/weight-request.js';
 import { type CompileEvent, type CompileRequest, compile } from '../../compile.js';
 import { ALGORITHMS, type Precision, parsePrecision } from '../../recipe.js';
@@ -46,7 +46,7 @@ export function make(): Command {
     )
     .option(
       '--precision <kind>',
-      'auto, int8 (static), int8-dynamic, int8-weights (float arithmetic), int4, int2, int8-blocks (weights in blocks, float activations) or float; auto is int8 with --calib and int8-dynamic without',
+      'auto, int8 (static), int8-dynamic, int8-weights (float arithmetic), int4, int2, int8-blocks (weights in blocks, float activations) or float; auto is int8 with --calib, int8-dynamic without, and int4 for WebGPU',
       parsePrecision,
       'auto',
     )
@@ -54,7 +54,7 @@ export function make(): Command {
     .option('--eval <data>', 'data that both models are scored on; calibration never sees them')
     .option(
       '--ranges <way>',
-      'how activation ranges are chosen: minmax, percentile (99.99 %), mse, or auto, which judges by the outputs (default: auto)',
+      'how activation ranges are chosen: minmax, moving-average[:0.01], percentile[:99.99], entropy, mse[:2], or auto, which judges by the outputs (default: auto)',
       parseRangeMethod,
     )
     .option(
