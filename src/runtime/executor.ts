@@ -2,7 +2,7 @@
 import type { DType } from '../ir/dtype.js';
 import { Tensor } from '../ir/tensor.js';
 import type { Feed } from './compare.js';
-import type { Port } from './session.js';
+import type { ExtraOptions, Port } from './session.js';
 
 /** One kernel that ran, and on which of ONNX Runtime's execution providers. */
 export interface PlacedNode {
@@ -15,43 +15,91 @@ export interface PlacedNode {
   readonly provider: string;
 }
 
-/** What running a model on an executor gave. */
-export interface Execution {
-  /** Outputs by name, a record a feed, in the order of the feeds. */
-  readonly outputs: readonly Readonly<Record<string, Tensor>>[];
+/** A model that an executor has loaded. */
+export interface LoadedModel {
+  readonly inputs: readonly Port[];
+  readonly outputs: readonly Port[];
   /** True when the session was made with falling back to the CPU forbidden. */
   readonly strict: boolean;
-  /** Every kernel that ran and where; absent where the executor cannot tell. */
-  readonly nodes?: readonly PlacedNode[];
+  /** @throws QuantcError E_EXECUTOR_RUN when it fails, E_EXECUTOR_LOST when the executor died or hung */
+  run(feeds: Feed): Promise<Record<string, Tensor>>;
+  /** Lets the model go; answers with every kernel that ran and where, unless the executor cannot tell. */
+  release(): Promise<readonly PlacedNode[] | undefined>;
 }
 
 export interface ExecutionOptions {
   /** Session configuration by ONNX Runtime's keys, nested at their dots. */
-  readonly extra?: Readonly<Record<string, unknown>>;
+  readonly extra?: ExtraOptions;
   /**
    * `required`: fail where a node would fall back to the CPU. `preferred`: forbid it, and allow it only when the session
    * cannot be made otherwise. `off`: allow it. Default `preferred`.
    */
-  readonly strict?: 'required' | 'preferred' | 'off';
-  /** Milliseconds after which a run counts as hung. Default ten minutes. */
+  readonly strict?: Strictness;
+  /** Milliseconds after which loading or a run counts as hung. Default ten minutes. */
   readonly timeout?: number;
 }
+export type Strictness = 'required' | 'preferred' | 'off';
 
 /** A place where models run. */
 export interface Executor {
-  /** For reports, e.g. `WebGPU, native (SwiftShader)`. */
+  /** For reports, e.g. `WebGPU, native on SwiftShader`. */
   readonly name: string;
   /**
-   * Loads an .onnx file (external data beside it included) and runs it on every feed.
-   * @throws QuantcError E_EXECUTOR_RUN when the model is refused or fails, E_EXECUTOR_LOST when the executor died or
-   * hung; the calling process lives on.
+   * Loads an .onnx file (external data beside it included).
+   * @throws QuantcError E_EXECUTOR_ABSENT when there is none here, E_EXECUTOR_RUN when the model is refused,
+   * E_EXECUTOR_LOST when the executor died or hung; the calling process lives on.
    */
-  run(file: string, feeds: readonly Feed[], options?: ExecutionOptions): Promise<Execution>;
+  open(file: string, options?: ExecutionOptions): Promise<LoadedModel>;
   close(): Promise<void>;
 }
 
+/** What running a model on every feed gave. */
+export interface Execution {
+  /** Outputs by name, a record a feed, in the order of the feeds. */
+  readonly outputs: readonly Readonly<Record<string, Tensor>>[];
+  readonly strict: boolean;
+  readonly nodes?: readonly PlacedNode[];
+}
+
+/** Loads a model, runs it on every feed, and lets it go. */
+export async function execute(
+  executor: Executor,
+  file: string,
+  feeds: Iterable<Feed> | AsyncIterable<Feed>,
+  options?: ExecutionOptions,
+): Promise<Execution> {
+  const loaded = await executor.open(file, options);
+  const outputs: Record<string, Tensor>[] = [];
+  try {
+    for await (const feed of feeds) outputs.push(await loaded.run(feed));
+  } catch (error) {
+    await loaded.release().catch(() => undefined);
+    throw error;
+  }
+  const nodes = await loaded.release();
+  return { outputs, strict: loaded.strict, ...(nodes && { nodes }) };
+}
+
+/** Opens with falling back forbidden where the options say so, and once more without where they let it. */
+export async function openStrictly<T>(strict: Strictness, open: (strict: boolean) => Promise<T>): Promise<T> {
+  if (strict === 'off') return open(false);
+  try {
+    return await open(true);
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    if (strict === 'required' || !FALLBACK.test(message)) throw error;
+    return open(false);
+  }
+}
+
+/** Session configuration under which ONNX Runtime refuses a model that the CPU would take a part of. */
+export function withoutFallback(extra: ExtraOptions = {}): ExtraOptions {
+  const session = typeof extra['session'] === 'object' ? extra['session'] : {};
+  return { ...extra, session: { ...session, disable_cpu_ep_fallback: '1' } };
+}
+
 /** How ONNX Runtime words it when a session that forbids falling back would have to. */
-export const FALLBACK = /assigned to the default CPU EP/;
+const FALLBACK = /assigned to the default CPU EP/;
 
 /** A tensor as it crosses to another process. */
 export interface WireTensor {
@@ -60,23 +108,19 @@ export interface WireTensor {
   readonly bytes: Uint8Array;
 }
 
-export const toWire = (tensor: Tensor): WireTensor => ({
+const toWire = (tensor: Tensor): WireTensor => ({
   dtype: tensor.dtype,
   shape: tensor.shape,
   bytes: tensor.bytes(),
 });
 
-export const fromWire = (name: string, { dtype, shape, bytes }: WireTensor): Tensor =>
+const fromWire = (name: string, { dtype, shape, bytes }: WireTensor): Tensor =>
   Tensor.of(dtype, shape, bytes, { name });
 
-/** An execution that is over, in the form of a session that is asked for one feed after the other. */
-export function replay(execution: Execution): {
-  readonly outputs: readonly Port[];
-  run(feed: Feed): Promise<Record<string, Tensor>>;
-} {
-  let at = 0;
-  return {
-    outputs: Object.keys(execution.outputs[0] ?? {}).map((name) => ({ name, type: undefined })),
-    run: async () => execution.outputs[at++]!,
-  };
-}
+export type WireRecord = Readonly<Record<string, WireTensor>>;
+
+export const toWireRecord = (record: Readonly<Record<string, Tensor>>): WireRecord =>
+  Object.fromEntries(Object.entries(record).map(([name, tensor]) => [name, toWire(tensor)]));
+
+export const fromWireRecord = (record: WireRecord): Record<string, Tensor> =>
+  Object.fromEntries(Object.entries(record).map(([name, tensor]) => [name, fromWire(name, tensor)]));

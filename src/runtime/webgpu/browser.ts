@@ -8,15 +8,18 @@ import { dirname, join, relative, resolve } from 'node:path';
 import { QuantcError } from '../../errors/error.js';
 import { tensorsOf } from '../../onnx/external-layout.js';
 import { readModel } from '../../onnx/read.js';
-import type { Feed } from '../compare.js';
 import {
-  type Execution,
   type ExecutionOptions,
   type Executor,
-  FALLBACK,
-  fromWire,
-  toWire,
+  fromWireRecord,
+  type LoadedModel,
+  openStrictly,
+  toWireRecord,
+  withoutFallback,
 } from '../executor.js';
+import type { Port } from '../session.js';
+import { typeOfMetadata } from '../tensor.js';
+import { unframe } from './frame.js';
 import { packedBrowser } from './packs.js';
 import { PageError, type PageJob, PageServer } from './page-server.js';
 
@@ -40,6 +43,9 @@ const FLAGS = [
 ];
 const TEN_MINUTES = 600_000;
 
+type Metadata = Parameters<typeof typeOfMetadata>[0] & { readonly name: string };
+const port = (each: Metadata): Port => ({ name: each.name, type: typeOfMetadata(each) });
+
 /** A browser with its page; made by {@link launchBrowser}. */
 export class Browser {
   readonly webgpu: Executor;
@@ -53,9 +59,9 @@ export class Browser {
     this.#server = server;
     this.#process = browser;
     this.#profile = profile;
-    const executor = (name: string, provider: PageJob['provider']): Executor => ({
+    const executor = (name: string, provider: 'webgpu' | 'wasm'): Executor => ({
       name,
-      run: (file, feeds, options) => this.#run(provider, file, feeds, options ?? {}),
+      open: (file, options) => this.#open(provider, file, options ?? {}),
       close: () => this.close(),
     });
     this.webgpu = executor('WebGPU, in a browser on SwiftShader', 'webgpu');
@@ -66,42 +72,36 @@ export class Browser {
     );
   }
 
-  async #run(
-    provider: PageJob['provider'],
+  async #open(
+    provider: 'webgpu' | 'wasm',
     file: string,
-    feeds: readonly Feed[],
-    options: ExecutionOptions,
-  ): Promise<Execution> {
-    const session = (options.extra?.['session'] ?? {}) as Record<string, unknown>;
-    const forbidden = { ...options.extra, session: { ...session, disable_cpu_ep_fallback: '1' } };
-    const execute = async (strict: boolean): Promise<Execution> => {
-      const job: PageJob = {
-        file,
-        provider,
-        external: externalFiles(file),
-        extra: strict ? forbidden : (options.extra ?? {}),
-        feeds: feeds.map((feed) =>
-          Object.fromEntries(Object.entries(feed).map(([name, tensor]) => [name, toWire(tensor)])),
-        ),
-      };
-      const records = await this.#within(job, options.timeout ?? TEN_MINUTES);
-      const outputs = records.map((record) =>
-        Object.fromEntries(Object.entries(record).map(([name, tensor]) => [name, fromWire(name, tensor)])),
-      );
-      return { outputs, strict };
-    };
+    { extra = {}, strict = 'preferred', timeout = TEN_MINUTES }: ExecutionOptions,
+  ): Promise<LoadedModel> {
+    const external = externalFiles(file);
+    const ask = (job: PageJob) => this.#within(job, file, timeout);
     // WebAssembly is the CPU's provider itself.
-    if (provider === 'wasm' || options.strict === 'off') return execute(false);
-    try {
-      return await execute(true);
-    } catch (error) {
-      const message = error instanceof Error ? error.message : '';
-      if (options.strict === 'required' || !FALLBACK.test(message)) throw error;
-      return execute(false);
-    }
+    return openStrictly(provider === 'wasm' ? 'off' : strict, async (forbidden) => {
+      const config = forbidden ? withoutFallback(extra) : extra;
+      const opened = await ask({ kind: 'open', file, provider, external, extra: config });
+      const model = opened.id;
+      const ports = JSON.parse(opened.body.toString('utf8')) as Record<'inputs' | 'outputs', Metadata[]>;
+      return {
+        inputs: ports.inputs.map(port),
+        outputs: ports.outputs.map(port),
+        strict: forbidden,
+        run: async (feeds) => {
+          const { body } = await ask({ kind: 'run', model, feeds: toWireRecord(feeds) });
+          return fromWireRecord(unframe(body));
+        },
+        release: async () => {
+          await ask({ kind: 'release', model });
+          return undefined;
+        },
+      };
+    });
   }
 
-  async #within(job: PageJob, timeout: number) {
+  async #within(job: PageJob, file: string, timeout: number) {
     let clock: NodeJS.Timeout | undefined;
     const hung = new Promise<never>((_, reject) => {
       clock = setTimeout(() => {
@@ -110,14 +110,14 @@ export class Browser {
       }, timeout);
     });
     try {
-      return await Promise.race([this.#server.run(job), hung]);
+      return await Promise.race([this.#server.ask(job), hung]);
     } catch (cause) {
       const message = cause instanceof Error ? cause.message : String(cause);
       const refused = cause instanceof PageError;
       throw new QuantcError(
         refused ? 'E_EXECUTOR_RUN' : 'E_EXECUTOR_LOST',
         refused ? `onnxruntime-web does not run the model: ${message}` : message,
-        { place: { file: job.file }, cause },
+        { place: { file }, cause },
       );
     } finally {
       clearTimeout(clock);

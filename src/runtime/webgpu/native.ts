@@ -1,16 +1,13 @@
 /** ONNX Runtime's native WebGPU provider as an executor: the system's adapter, else SwiftShader where it is installed. */
 import { type ChildProcess, fork } from 'node:child_process';
 import { QuantcError } from '../../errors/error.js';
-import type { Feed } from '../compare.js';
 import {
-  type Execution,
   type ExecutionOptions,
   type Executor,
-  fromWire,
-  toWire,
-  type WireTensor,
+  fromWireRecord,
+  type LoadedModel,
+  toWireRecord,
 } from '../executor.js';
-import type { ExtraOptions } from '../session.js';
 import type { ChildAnswer, ChildJob } from './child.js';
 import { swiftShader, swiftShaderMissing } from './packs.js';
 
@@ -30,12 +27,14 @@ export const webgpuNative: Executor = {
   get name() {
     return known === 'swiftshader' ? 'WebGPU, native on SwiftShader' : 'WebGPU, native';
   },
-  async run(file, feeds, options = {}) {
+  async open(file, options = {}) {
     if (known !== 'swiftshader') {
-      const answer = await runIn({}, file, feeds, options);
-      if (answer.ok || !NO_ADAPTER.test(answer.message)) {
+      try {
+        const loaded = await openIn({}, file, options);
         known = 'system';
-        return executionOf(file, answer);
+        return loaded;
+      } catch (error) {
+        if (!(error instanceof Error) || !NO_ADAPTER.test(error.message)) throw error;
       }
       const missing = swiftShaderMissing();
       if (missing !== undefined) {
@@ -46,52 +45,80 @@ export const webgpuNative: Executor = {
       }
       known = 'swiftshader';
     }
-    return executionOf(file, await runIn(swiftShader(), file, feeds, options));
+    return openIn(swiftShader(), file, options);
   },
   async close() {},
 };
 
-function runIn(
+async function openIn(
   more: Readonly<Record<string, string>>,
   file: string,
-  feeds: readonly Feed[],
-  options: ExecutionOptions,
-): Promise<ChildAnswer> {
-  const job: ChildJob = {
-    file,
-    feeds: feeds.map((feed) =>
-      Object.fromEntries(Object.entries(feed).map(([name, tensor]) => [name, toWire(tensor)])),
-    ),
-    extra: (options.extra ?? {}) as ExtraOptions,
-    strict: options.strict ?? 'preferred',
+  { extra = {}, strict = 'preferred', timeout = TEN_MINUTES }: ExecutionOptions,
+): Promise<LoadedModel> {
+  const child = new Child(file, more, timeout);
+  const opened = await child.ask({ kind: 'open', file, extra, strict }, 'open');
+  return {
+    inputs: opened.inputs,
+    outputs: opened.outputs,
+    strict: opened.strict,
+    run: async (feeds) =>
+      fromWireRecord((await child.ask({ kind: 'run', feeds: toWireRecord(feeds) }, 'run')).outputs),
+    release: async () => (await child.ask({ kind: 'release' }, 'release')).nodes,
   };
-  const child = start(more);
-  return new Promise((resolve, reject) => {
-    let noise = '';
-    const timeout = options.timeout ?? TEN_MINUTES;
-    const lost = (what: string) =>
-      reject(
-        new QuantcError('E_EXECUTOR_LOST', `the process that ran the model on WebGPU ${what}`, {
-          place: { file },
-          hint: noise.trim().split('\n').at(-1),
-        }),
-      );
-    const clock = setTimeout(() => {
-      lost(`gave no answer for ${timeout / 1000} s`);
-      child.kill('SIGKILL');
-    }, timeout);
-    child.stderr?.on('data', (text) => {
-      noise = (noise + text).slice(-4000);
+}
+
+/** One process with one model. It goes by itself when the model is released, when something fails, and with its parent. */
+class Child {
+  readonly #process: ChildProcess;
+  readonly #file: string;
+  readonly #timeout: number;
+  #noise = '';
+  #settle: ((outcome: ChildAnswer | Error) => void) | undefined;
+  #lost: Error | undefined;
+
+  constructor(file: string, more: Readonly<Record<string, string>>, timeout: number) {
+    this.#file = file;
+    this.#timeout = timeout;
+    this.#process = start(more);
+    this.#process.stderr?.on('data', (text) => {
+      this.#noise = (this.#noise + text).slice(-4000);
     });
-    child.once('message', (answer) => resolve(answer as ChildAnswer));
-    child.once('error', (error) => lost(`could not be started: ${error.message}`));
-    child.once('close', (code, signal) => {
-      clearTimeout(clock);
-      // Nothing happens here when it has answered.
-      lost(`died of ${signal ?? `exit code ${code}`}`);
+    this.#process.on('message', (answer) => this.#settle?.(answer as ChildAnswer));
+    this.#process.once('error', (error) => this.#lose(`could not be started: ${error.message}`));
+    this.#process.once('close', (code, signal) => this.#lose(`died of ${signal ?? `exit code ${code}`}`));
+  }
+
+  /** @throws QuantcError E_EXECUTOR_RUN for what the child says went wrong, E_EXECUTOR_LOST when it says nothing more */
+  async ask<K extends ChildJob['kind']>(job: ChildJob, kind: K): Promise<Extract<ChildAnswer, { kind: K }>> {
+    const outcome = await new Promise<ChildAnswer | Error>((resolve) => {
+      if (this.#lost !== undefined) return resolve(this.#lost);
+      const clock = setTimeout(() => {
+        this.#lose(`gave no answer for ${this.#timeout / 1000} s`);
+        this.#process.kill('SIGKILL');
+      }, this.#timeout);
+      this.#settle = (settled) => {
+        clearTimeout(clock);
+        this.#settle = undefined;
+        resolve(settled);
+      };
+      this.#process.send(job, (error) => error && this.#lose(`did not take a question: ${error.message}`));
     });
-    child.send(job, (error) => error && lost(`did not take the model: ${error.message}`));
-  });
+    if (outcome instanceof Error) throw outcome;
+    if (outcome.kind === kind) return outcome as Extract<ChildAnswer, { kind: K }>;
+    const message =
+      outcome.kind === 'failed' ? outcome.message : `a ${outcome.kind} was answered to a ${kind}`;
+    throw new QuantcError('E_EXECUTOR_RUN', `WebGPU does not run the model: ${message}`, {
+      place: { file: this.#file },
+    });
+  }
+
+  #lose(what: string): void {
+    this.#lost ??= new QuantcError('E_EXECUTOR_LOST', `the process that ran the model on WebGPU ${what}`, {
+      place: { file: this.#file },
+      hint: this.#noise.trim().split('\n').at(-1),
+    });
+    this.#settle?.(this.#lost);
+  }
 }
 
 function start(more: Readonly<Record<string, string>>): ChildProcess {
@@ -103,16 +130,3 @@ function start(more: Readonly<Record<string, string>>): ChildProcess {
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
   });
 }
-
-function executionOf(file: string, answer: ChildAnswer): Execution {
-  if (!answer.ok) {
-    throw new QuantcError('E_EXECUTOR_RUN', `WebGPU does not run the model: ${answer.message}`, {
-      place: { file },
-    });
-  }
-  const { outputs, strict, nodes } = answer;
-  return { outputs: outputs.map(tensorsOf), strict, ...(nodes && { nodes }) };
-}
-
-const tensorsOf = (record: Readonly<Record<string, WireTensor>>) =>
-  Object.fromEntries(Object.entries(record).map(([name, tensor]) => [name, fromWire(name, tensor)]));

@@ -3,22 +3,27 @@ import { createReadStream, existsSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { basename, dirname, extname, join } from 'node:path';
-import { frame, unframe, type WireRecord } from './frame.js';
+import type { WireRecord } from '../executor.js';
+import { frame } from './frame.js';
 import { PAGE } from './page.js';
 
-export interface PageJob {
-  readonly file: string;
-  readonly feeds: readonly WireRecord[];
-  readonly provider: 'webgpu' | 'wasm';
-  /** Names of the files of external data beside the model. */
-  readonly external: readonly string[];
-  readonly extra: Readonly<Record<string, unknown>>;
-}
+/** What the page is asked to do. A model is known by the number of the question that opened it. */
+export type PageJob =
+  | {
+      readonly kind: 'open';
+      readonly file: string;
+      readonly provider: 'webgpu' | 'wasm';
+      /** Names of the files of external data beside the model. */
+      readonly external: readonly string[];
+      readonly extra: Readonly<Record<string, unknown>>;
+    }
+  | { readonly kind: 'run'; readonly model: number; readonly feeds: WireRecord }
+  | { readonly kind: 'release'; readonly model: number };
 
 interface Pending {
   readonly id: number;
   readonly job: PageJob;
-  readonly resolve: (outputs: WireRecord[]) => void;
+  readonly resolve: (answer: { id: number; body: Buffer }) => void;
   readonly reject: (error: Error) => void;
 }
 
@@ -59,8 +64,11 @@ export class PageServer {
     });
   }
 
-  /** Has the page run a model. @throws PageError with the page's message; what {@link fail} was given. */
-  run(job: PageJob): Promise<WireRecord[]> {
+  /**
+   * Has the page do a job; answers with its body and number.
+   * @throws PageError with the page's message; what {@link fail} was given
+   */
+  ask(job: PageJob): Promise<{ id: number; body: Buffer }> {
     if (this.#dead !== undefined) return Promise.reject(this.#dead);
     return new Promise((resolve, reject) => {
       this.#waiting.push({ id: ++this.#count, job, resolve, reject });
@@ -85,9 +93,9 @@ export class PageServer {
     const next = this.#waiting.shift();
     if (next === undefined) return;
     this.#current = next;
-    const { provider, external, extra } = next.job;
+    const { file: _file, feeds: _feeds, ...question } = { file: '', feeds: {}, ...next.job };
     this.#asking.writeHead(200, { ...HEADERS, 'Content-Type': 'application/json' });
-    this.#asking.end(JSON.stringify({ id: next.id, provider, external, extra }));
+    this.#asking.end(JSON.stringify({ id: next.id, ...question }));
     this.#asking = undefined;
   }
 
@@ -98,7 +106,7 @@ export class PageServer {
       response.writeHead(200, { ...HEADERS, 'Content-Type': type });
       response.end(body);
     };
-    const current = this.#current;
+    const job = this.#current?.job;
     if (pathname === '/') text(PAGE, 'text/html');
     else if (pathname === '/job') {
       this.#asking = response;
@@ -106,10 +114,10 @@ export class PageServer {
     } else if (pathname === '/done' || pathname === '/failed') {
       this.#settle(request, response, pathname === '/done');
     } else if (pathname.startsWith('/ort/')) send(join(this.#ortFolder, basename(pathname)), response);
-    else if (pathname === '/model' && current) send(current.job.file, response);
-    else if (pathname === '/feeds' && current) text(frame(current.job.feeds), 'application/octet-stream');
-    else if (pathname === '/data' && current?.job.external.includes(question))
-      send(join(dirname(current.job.file), question), response);
+    else if (pathname === '/model' && job?.kind === 'open') send(job.file, response);
+    else if (pathname === '/feeds' && job?.kind === 'run') text(frame(job.feeds), 'application/octet-stream');
+    else if (pathname === '/data' && job?.kind === 'open' && job.external.includes(question))
+      send(join(dirname(job.file), question), response);
     else {
       response.writeHead(404, HEADERS);
       response.end();
@@ -123,7 +131,7 @@ export class PageServer {
       const settled = this.#current;
       this.#current = undefined;
       const body = Buffer.concat(parts);
-      if (done) settled?.resolve(unframe(body));
+      if (done) settled?.resolve({ id: settled.id, body });
       else settled?.reject(new PageError(body.toString('utf8')));
       response.writeHead(204, HEADERS);
       response.end();

@@ -24,54 +24,57 @@ function unframe(body) {
   const size = new DataView(body).getUint32(0, true);
   const header = JSON.parse(new TextDecoder().decode(new Uint8Array(body, 4, size)));
   let at = 4 + size;
-  return header.map((entries) => Object.fromEntries(entries.map(({ name, dtype, shape, length }) => {
+  return Object.fromEntries(header.map(({ name, dtype, shape, length }) => {
     const data = new ARRAYS[dtype](body.slice(at, at + length));
     at += length;
     return [name, new ort.Tensor(RUNTIME_NAMES[dtype] ?? dtype, data, shape)];
-  })));
+  }));
 }
 
-function frame(records) {
+function frame(record) {
   const bodies = [];
-  const header = records.map((record) => Object.entries(record).map(([name, { type, dims, data }]) => {
+  const header = Object.entries(record).map(([name, { type, dims, data }]) => {
     const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
     bodies.push(bytes);
     return { name, dtype: OUR_NAMES[type] ?? type, shape: dims, length: bytes.length };
-  }));
+  });
   const text = new TextEncoder().encode(JSON.stringify(header));
   return new Blob([Uint32Array.of(text.length), text, ...bodies]);
 }
 
-async function work({ id, provider, extra, external }) {
-  const [model, feeds] = await Promise.all(
-    ['model', 'feeds'].map(async (what) => (await fetch('/' + what + '?' + id)).arrayBuffer()),
-  );
-  const session = await ort.InferenceSession.create(new Uint8Array(model), {
-    executionProviders: [provider],
-    extra,
-    externalData: await Promise.all(external.map(async (path) => ({
-      path, data: new Uint8Array(await (await fetch('/data?' + encodeURIComponent(path))).arrayBuffer()),
-    }))),
-  });
-  try {
-    const records = [];
-    for (const feed of unframe(feeds)) {
-      const results = await session.run(feed);
-      for (const result of Object.values(results)) await result.getData();
-      records.push(results);
-    }
-    return frame(records);
-  } finally {
-    await session.release();
-  }
-}
+const sessions = new Map();
+const fetched = async (path) => (await fetch(path)).arrayBuffer();
+
+const tasks = {
+  async open({ id, provider, extra, external }) {
+    const session = await ort.InferenceSession.create(new Uint8Array(await fetched('/model')), {
+      executionProviders: [provider],
+      extra,
+      externalData: await Promise.all(external.map(async (path) => ({
+        path, data: new Uint8Array(await fetched('/data?' + encodeURIComponent(path))),
+      }))),
+    });
+    sessions.set(id, session);
+    return JSON.stringify({ inputs: session.inputMetadata, outputs: session.outputMetadata });
+  },
+  async run({ model }) {
+    const results = await sessions.get(model).run(unframe(await fetched('/feeds')));
+    for (const result of Object.values(results)) await result.getData();
+    return frame(results);
+  },
+  async release({ model }) {
+    await sessions.get(model).release();
+    sessions.delete(model);
+    return '';
+  },
+};
 
 for (;;) {
   const job = await (await fetch('/job')).json();
   try {
-    await fetch('/done?' + job.id, { method: 'POST', body: await work(job) });
+    await fetch('/done', { method: 'POST', body: await tasks[job.kind](job) });
   } catch (error) {
-    await fetch('/failed?' + job.id, { method: 'POST', body: String(error?.message ?? error) });
+    await fetch('/failed', { method: 'POST', body: String(error?.message ?? error) });
   }
 }
 </script>
