@@ -26,6 +26,15 @@ import { gemmToMatmulAdd } from './gemm-to-matmul-add.js';
 import { initializerInputs } from './initializer-inputs.js';
 import { inlineBranches } from './inline-branches.js';
 import { inlineFunctions } from './inline-functions.js';
+import { lowerActivations } from './lower-activations.js';
+import { lowerFakeQuantization } from './lower-fake-quantization.js';
+import { lowerIntegers } from './lower-integers.js';
+import { lowerLogic } from './lower-logic.js';
+import { lowerNormalizations } from './lower-normalizations.js';
+import { lowerOneHot } from './lower-one-hot.js';
+import { lowerRounding } from './lower-rounding.js';
+import { lowerSpaceToDepth } from './lower-space-to-depth.js';
+import { lowerSums } from './lower-sums.js';
 import { matmulAddToGemm } from './matmul-add-to-gemm.js';
 import { mergeCasts } from './merge-casts.js';
 import { mergeConstantArithmetic } from './merge-constant-arithmetic.js';
@@ -140,4 +149,37 @@ export function fusionsNamed(names: readonly string[], kvCache = false): readonl
   const attention: readonly Pass[] = [fuseGroupQueryAttention, fuseMultiHeadAttention];
   const fusions = chosen.flatMap((pass) => (attention.includes(pass) ? [pass, cleanUp] : [pass]));
   return [...fusions, cleanUp, ...(kvCache ? [addKvCache, cleanUp] : []), nameNodes];
+}
+
+/**
+ * Rewrites of operators that an executor lacks into those that all have. They change no result, and make no graph
+ * faster that runs where it has the operators. A target names those that it wants; what one makes a later one may take.
+ */
+export const targetLowerings = {
+  lowerFakeQuantization,
+  lowerSums,
+  lowerActivations,
+  lowerNormalizations,
+  lowerSpaceToDepth,
+  lowerOneHot,
+  lowerIntegers,
+  lowerRounding,
+  lowerLogic,
+} as const satisfies Readonly<Record<string, Pass>>;
+
+/**
+ * The lowerings of these names in the order above, and what clears up behind them.
+ * @throws QuantcError E_TARGET_LOWERING listing those there are.
+ */
+export function loweringsNamed(names: readonly string[]): readonly Pass[] {
+  const all: readonly Pass[] = Object.values(targetLowerings);
+  const strange = names.find((name) => all.every((pass) => pass.name !== name));
+  if (strange !== undefined) {
+    throw new QuantcError('E_TARGET_LOWERING', `there is no lowering "${strange}"`, {
+      kind: 'usage',
+      hint: `Lowerings: ${all.map(({ name }) => name).join(', ')}.`,
+    });
+  }
+  const chosen = all.filter(({ name }) => names.includes(name));
+  return chosen.length === 0 ? [] : [...chosen, cleanUp, nameNodes];
 }

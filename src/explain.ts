@@ -8,7 +8,7 @@ import { readModel } from './onnx/read.js';
 import { Ledger, type LedgerNote, type LedgerRow } from './pipeline/ledger.js';
 import type { Engine } from './pipeline/pass.js';
 import { type PassEvent, runPipeline } from './pipeline/run.js';
-import { type Precision, recipeFor } from './recipe.js';
+import { type Precision, precisionFor, recipeFor } from './recipe.js';
 import { createEngine } from './runtime/engine.js';
 import { exclusionFact, targetFact, weightFact } from './target/facts.js';
 
@@ -16,8 +16,8 @@ export interface ExplainRequest {
   readonly model: string;
   /** Name of a target or an alias; the first that it stands for is taken. Default `cpu`. */
   readonly target?: string;
-  /** Default `int8`. */
-  readonly precision?: Exclude<Precision, 'auto'>;
+  /** Default `auto`, as if there were calibration data. */
+  readonly precision?: Precision;
   readonly exclude?: readonly string[];
   readonly onPass?: (event: PassEvent, model: Model) => void;
 }
@@ -37,8 +37,9 @@ export interface Explanation {
  */
 export async function explain(request: ExplainRequest): Promise<Explanation> {
   const [target] = resolveTargets([request.target ?? 'cpu']);
-  const precision = request.precision ?? 'int8';
-  const recipe = recipeFor(precision, undefined, { fusions: target!.fusions });
+  const precision = precisionFor(request.precision ?? 'auto', target!, true);
+  const { fusions, executor } = target!;
+  const recipe = recipeFor(precision, undefined, { fusions, lowerings: executor?.lowerings });
   const model = readModel(request.model);
   const ledger = new Ledger();
   const facts = new Map<string, unknown>();

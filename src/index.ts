@@ -70,6 +70,7 @@ export {
 export * from './target/conditions.js';
 export * from './target/facts.js';
 export * from './target/mix.js';
+export { computedFromSizes, type ExecutorTable, type OperatorRow, takes } from './target/operators.js';
 export { type Parameters, type Placement, placementOf } from './target/placement.js';
 export { type Exclusion, type NodePlan, type Plan, planStatic } from './target/plan.js';
 export { planSaving } from './target/plan-saving.js';

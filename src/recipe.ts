@@ -4,16 +4,19 @@ import { compressWeights } from '../passes/compress-weights.js';
 import { deadCode } from '../passes/dead-code.js';
 import { deduplicateInitializers } from '../passes/deduplicate-initializers.js';
 import { dropDefaultAttributes } from '../passes/drop-default-attributes.js';
-import { canonicalization, fusionsNamed } from '../passes/index.js';
 import { equalizeLayers } from '../passes/equalize-layers.js';
+import { canonicalization, fusionsNamed, loweringsNamed } from '../passes/index.js';
 import { insertQdq } from '../passes/insert-qdq.js';
 import { mixPrecision } from '../passes/mix-precision.js';
+import { placeOnExecutor } from '../passes/place-on-executor.js';
 import { planIntegerKernels } from '../passes/plan-integer-kernels.js';
 import { quantizeDynamic } from '../passes/quantize-dynamic.js';
 import { quantizeWeightsNbits } from '../passes/quantize-weights-nbits.js';
 import { shortenNames } from '../passes/shorten-names.js';
+import { smoothQuant } from '../passes/smooth-quant.js';
 import { QuantcError } from './errors/error.js';
 import type { Pass } from './pipeline/pass.js';
+import type { Target } from './target/target.js';
 
 /**
  * How low the numbers go.
@@ -22,7 +25,7 @@ import type { Pass } from './pipeline/pass.js';
  * - `int8-weights`: the file holds int8, the executor computes in float.
  * - `int4`, `int2`, `int8-blocks`: weights of 4, 2 or 8 bits in blocks with a scale each; activations stay float.
  * - `float`: canonicalization alone.
- * - `auto`: `int8` where calibration data are given, else `int8-dynamic`.
+ * - `auto`: `int8` where calibration data are given, else `int8-dynamic`; `int4` for executors beside the CPU.
  */
 export const PRECISIONS = [
   'auto',
@@ -45,6 +48,28 @@ export function parsePrecision(name: string): Precision {
   });
 }
 
+/** Those that need integer kernels for activations, which executors beside the CPU lack. */
+const INTEGER: readonly Precision[] = ['int8', 'int8-dynamic'];
+
+/**
+ * What `auto` means for a target.
+ * @param calibrated whether there are calibration data
+ * @throws QuantcError E_PRECISION_TARGET for a precision that the target has no kernels for
+ */
+export function precisionFor(
+  wanted: Precision,
+  target: Target,
+  calibrated: boolean,
+): Exclude<Precision, 'auto'> {
+  const beside = target.executor !== undefined;
+  if (wanted === 'auto') return beside ? 'int4' : calibrated ? 'int8' : 'int8-dynamic';
+  if (!beside || !INTEGER.includes(wanted)) return wanted;
+  throw new QuantcError('E_PRECISION_TARGET', `${target.name} has no integer kernels for ${wanted}`, {
+    kind: 'usage',
+    hint: `Choose one of ${PRECISIONS.filter((each) => !INTEGER.includes(each)).join(', ')}.`,
+  });
+}
+
 /** The passes of one compilation: first those that change no result, then those that make it small. */
 export interface Recipe {
   readonly canonicalize: readonly Pass[];
@@ -52,13 +77,15 @@ export interface Recipe {
   readonly finish: readonly Pass[];
 }
 
-/** An algorithm that makes static int8 answer more like the float model. Each can be switched on and off. */
 /** What becomes operators of the executor, by the names of fusions, and whether a decoder gets a cache. */
 export interface Rewriting {
   readonly fusions?: readonly string[];
   readonly kvCache?: boolean;
+  /** What an executor beside the CPU wants lowered; absent for the CPU, which takes everything. */
+  readonly lowerings?: readonly string[];
 }
 
+/** An algorithm that makes static int8 answer more like the float model. Each can be switched on and off. */
 export interface Algorithm {
   readonly pass: Pass;
   /**
@@ -74,6 +101,19 @@ export interface Algorithm {
 
 /** Every algorithm, in the order in which they run; `--algorithms` names them by their passes. */
 export const ALGORITHMS: readonly Algorithm[] = [
+  {
+    pass: equalizeLayers,
+    stage: 'float',
+    source:
+      'Nagel et al., Data-Free Quantization through Weight Equalization and Bias Correction, 2019 (section 4.1)',
+    byDefault: false,
+  },
+  {
+    pass: smoothQuant,
+    stage: 'float',
+    source: 'Xiao et al., SmoothQuant, 2023 (section 4)',
+    byDefault: false,
+  },
   {
     pass: mixPrecision,
     stage: 'plan',
@@ -132,6 +172,7 @@ function quantizing(precision: Exclude<Precision, 'auto'>, chosen: readonly Algo
 /**
  * The ordered passes for a precision.
  * @param algorithms names of those that shall run; default those that run when nothing is said
+ * @param rewriting into the executor's own operators, after the graph is canonical
  */
 export function recipeFor(
   precision: Exclude<Precision, 'auto'>,
@@ -139,10 +180,16 @@ export function recipeFor(
   rewriting: Rewriting = {},
 ): Recipe {
   return {
-    canonicalize: [...canonicalization, ...fusionsNamed(rewriting.fusions ?? [], rewriting.kvCache)],
-    quantize: quantizing(precision, algorithmsNamed(algorithms)),
+    canonicalize: [
+      ...canonicalization,
+      ...fusionsNamed(rewriting.fusions ?? [], rewriting.kvCache),
+      ...loweringsNamed(rewriting.lowerings ?? []),
+    ],
+    quantize: [
+      ...quantizing(precision, algorithmsNamed(algorithms)),
+      ...(rewriting.lowerings === undefined ? [] : [placeOnExecutor]),
+    ],
     finish:
       precision === 'float' ? [] : [deadCode, deduplicateInitializers, dropDefaultAttributes, shortenNames],
   };
 }
- * @param rewriting into the executor's own operators, after the graph is canonical

@@ -2,6 +2,7 @@ import { QuantcError } from '../errors/error.js';
 import type { DType } from '../ir/dtype.js';
 import type { Node } from '../ir/graph.js';
 import type { WeightBits } from '../quant/block-fit.js';
+import type { ExecutorTable } from './operators.js';
 
 /**
  * What an integer kernel does with one input.
@@ -112,6 +113,8 @@ export interface Target {
   readonly weightOnly?: WeightOnly;
   /** Rewrites into the executor's own operators, by the names that `quantc passes` lists; default none. */
   readonly fusions?: readonly string[];
+  /** Where the target is not ONNX Runtime's CPU: what its executor has kernels for, and what is lowered for it. */
+  readonly executor?: ExecutorTable;
   readonly costs: TargetCosts;
   /** Session options that the executor needs or wants for this target's files, as ONNX Runtime spells them. */
   readonly session: Readonly<Record<string, string>>;

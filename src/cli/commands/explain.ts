@@ -22,7 +22,12 @@ export function make(): Command {
     )
     .argument('<model.onnx>', 'the model')
     .option('--target <name>', 'target to explain for; `quantc targets` lists them', 'cpu')
-    .option('--precision <kind>', 'int8, int8-dynamic, int8-weights or float', parsePrecision, 'int8')
+    .option(
+      '--precision <kind>',
+      'as for compile; auto is int8, or int4 for targets beside the CPU',
+      parsePrecision,
+      'auto',
+    )
     .option(
       '--exclude <pattern>',
       'name or operator of nodes that stay float; * stands for anything',
@@ -41,8 +46,7 @@ Examples
 Next: quantc compile model.onnx --target cpu --calib <data>`,
     )
     .action(async (path: string, options: Options) => {
-      const { target, exclude } = options;
-      const precision = options.precision === 'auto' ? 'int8' : options.precision;
+      const { target, exclude, precision } = options;
       const onPass = passTracer(target);
       const found = await explain({ model: path, target, precision, exclude, ...(onPass && { onPass }) });
       if (options.json) return printJson(found);
