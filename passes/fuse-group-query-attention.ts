@@ -16,6 +16,7 @@ import {
   type Value,
 } from '../src/index.js';
 import { Builder } from './attention/builder.js';
+import { discard } from './attention/discard.js';
 import { asHeads, asTokens, keyOf, rotationOf } from './attention/layout.js';
 
 /**
@@ -88,6 +89,7 @@ function emit(build: Builder, attention: Attention, made: Made): void {
     [`${output.name}_tokens`],
   );
   replaceAllUses(output, asHeads(build, node.outputs[0]!, attention));
+  discard(attention.product);
 }
 
 /**

@@ -13,6 +13,7 @@ import {
   type Value,
 } from '../src/index.js';
 import { Builder } from './attention/builder.js';
+import { discard } from './attention/discard.js';
 import { asHeads, asTokens, keyOf } from './attention/layout.js';
 
 /**
@@ -66,6 +67,7 @@ function emit(build: Builder, attention: Attention, mask: Mask, biases: Biases):
     [`${output.name}_tokens`],
   );
   replaceAllUses(output, asHeads(build, node.outputs[0]!, attention));
+  discard(attention.product);
 }
 
 /** What is added to the scores as one value of [batch or 1, heads or 1, queries, keys]. */

@@ -18,6 +18,7 @@ import {
   trailingPart,
   type Value,
 } from '../src/index.js';
+import { discard } from './attention/discard.js';
 
 /** Positions of a table that the model computes as it goes; with more tokens the operator fails. */
 const LONGEST = 4096;
@@ -47,6 +48,7 @@ export const fuseRotaryEmbedding = definePass({
       chosen ??= table.isChosen ? table.positions : undefined;
       context.changed(`turns ${rotary.size} numbers a head: RotaryEmbedding`, node);
       replaceAllUses(rotary.output, emit(model, rotary, table, constants));
+      discard(node);
     }
     if (chosen !== undefined) {
       const message = `angles are stored for ${chosen} positions; the model computed them for any`;
@@ -137,6 +139,7 @@ function wholeHeads(model: Model, context: PassContext): void {
       },
     );
     replaceAllUses(node.outputs[0]!, made.outputs[0]!);
+    discard(node);
   }
 }
 

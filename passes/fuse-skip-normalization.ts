@@ -4,6 +4,7 @@ import {
   definePass,
   isStatic,
   type Node,
+  removeNode,
   replaceAllUses,
   sameDim,
   setType,
@@ -108,4 +109,6 @@ function emit(node: Node, sum: Node): void {
     setType(made.outputs[3]!, type);
     replaceAllUses(whole, made.outputs[3]!);
   }
+  removeNode(node);
+  removeNode(sum);
 }
