@@ -3,8 +3,6 @@ import { writeFileSync } from 'node:fs';
 import { basename, extname } from 'node:path';
 import { originalNames } from '../passes/shorten-names.js';
 import { resolveTargets } from '../targets/index.js';
-import { openData, type Split } from './calibration/data.js';
-import { sameSamples } from './calibration/dataset.js';
 import { openJudge } from './calibration/judge.js';
 import { likenessOn } from './calibration/likeness.js';
 import { watch } from './calibration/watch.js';
@@ -12,12 +10,13 @@ import { AnswerCache } from './compile/cache.js';
 import { cacheFolder } from './compile/cache-folder.js';
 import { decoderData } from './compile/decoder-data.js';
 import { exclusionOf, withoutBroken } from './compile/exclusion.js';
-import type { RangeMethod } from './compile/range-method.js';
 import { observeRanges } from './compile/ranges.js';
-import { randomSamples, stopIfAborted, stoppable } from './compile/samples.js';
+import type { CompileEvent, CompileRequest, Stage } from './compile/request.js';
+import { dataFor } from './compile/request-data.js';
+import { stopIfAborted, stoppable } from './compile/samples.js';
 import { bytesOf, filesOf, Staging } from './compile/staging.js';
 import { accept, proveWithin, refuseWarnings } from './compile/verdict.js';
-import { type WeightRequest, weightChoiceFor } from './compile/weight-request.js';
+import { weightChoiceFor } from './compile/weight-request.js';
 import { cloneModel } from './ir/clone.js';
 import type { Model } from './ir/graph.js';
 import { KernelPool } from './kernels/pool.js';
@@ -27,7 +26,7 @@ import { Ledger } from './pipeline/ledger.js';
 import type { Engine, Pass } from './pipeline/pass.js';
 import { type PassEvent, runPipeline } from './pipeline/run.js';
 import { prove } from './prove.js';
-import { type Precision, precisionFor, recipeFor } from './recipe.js';
+import { recipeFor } from './recipe.js';
 import { type FileFacts, type Proof, reportText, type TargetReport } from './report/report.js';
 import { VERSION } from './report/version.js';
 import { createEngine } from './runtime/engine.js';
@@ -36,55 +35,7 @@ import { mixFact } from './target/mix.js';
 import type { Target } from './target/target.js';
 import { kvCacheFact, maxPositionsFact } from './transformer/facts.js';
 
-/** What to compile, for whom, and how. */
-export interface CompileRequest extends WeightRequest {
-  /** Path of an .onnx file. It is never written to. */
-  readonly model: string;
-  /** Names of built-in targets or aliases (`cpu`), or targets of your own. Default `cpu`. */
-  readonly targets?: readonly (string | Target)[];
-  /** Default `auto`. */
-  readonly precision?: Precision;
-  /** Data for calibration and for evaluation; see `openData`. */
-  readonly calib?: string;
-  readonly eval?: string;
-  /** Folder for the outputs, made when absent. Default `dist`. */
-  readonly out?: string;
-  /** How activation ranges are chosen; default `auto`. */
-  readonly ranges?: RangeMethod;
-  /** Names of the algorithms that refine static int8; default those that `recipe.ts` marks so, `['none']` for none. */
-  readonly algorithms?: readonly string[];
-  /** Names or opTypes (with `*`) of nodes that stay float. A pattern that matches nothing is an error. */
-  readonly exclude?: readonly string[];
-  /** Gives a decoder inputs and outputs for the keys and values of earlier tokens. Default false. */
-  readonly kvCache?: boolean;
-  /** Positions to store angles for, where a decoder computes them as it goes. Default 4096. */
-  readonly maxPositions?: number;
-  /** Bytes that the compilation may hold at once. Default 1 GiB. */
-  readonly maxMemory?: number;
-  /** Threads of every engine inside; the bytes do not depend on it. */
-  readonly threads?: number;
-  /** Samples of the calibration data that the proof compares outputs on. Default 16. */
-  readonly proofSamples?: number;
-  /**
-   * Folder in which answers that took long are kept for the next compilation; default the package's or the user's
-   * cache, see `defaultCacheFolder`. `false` keeps them no longer than this compilation. The bytes do not depend on it.
-   */
-  readonly cache?: string | false;
-  /** Warnings become errors. */
-  readonly strict?: boolean;
-  /** Stops the compilation at its next step, with E_ABORTED and nothing left behind. */
-  readonly signal?: AbortSignal;
-  readonly onEvent?: (event: CompileEvent) => void;
-}
-
-/** What a watcher is told while a compilation runs. */
-export type CompileEvent =
-  | { readonly kind: 'stage'; readonly target: string; readonly stage: Stage }
-  | { readonly kind: 'pass'; readonly target: string; readonly event: PassEvent; readonly model: Model }
-  /** How much of the stage that is under way has been done, from 0 to 1. */
-  | { readonly kind: 'share'; readonly target: string; readonly stage: Stage; readonly share: number };
-
-export type Stage = 'read' | 'rewrite' | 'calibrate' | 'write' | 'prove' | 'evaluate';
+export type { CompileEvent, CompileRequest, Stage } from './compile/request.js';
 
 /** Name of the report among the outputs. */
 export const REPORT_NAME = 'quantc.report.json';
@@ -288,26 +239,4 @@ async function compileFor(
     ...(mix && { mix }),
     names: Object.fromEntries(originalNames.find({ facts }) ?? []),
   };
-}
-
-/** The data of a request, and what they make of `auto`. Ranges never come from data that are for evaluation. */
-async function dataFor(
-  request: CompileRequest,
-  target: Target,
-  model: Model,
-  ledger: Ledger,
-  onProgress: (share: number) => void,
-) {
-  const { inputs } = model.graph;
-  const open = async (path: string | undefined, split: Split) =>
-    path === undefined ? undefined : openData(path, split, inputs, { onProgress });
-  const calib = await open(request.calib, 'calib');
-  const evaluation = await open(request.eval, 'eval');
-  if (calib && evaluation && calib.source === evaluation.source && sameSamples(calib, evaluation)) {
-    ledger.note('warning', 'W_EVAL_SEEN', 'the score is taken on the very samples that calibration sees');
-  }
-  const precision = precisionFor(request.precision ?? 'auto', target, calib !== undefined);
-  const ranges = precision === 'int8' ? (calib ?? randomSamples(model, true, ledger)) : undefined;
-  const samples = calib ?? evaluation ?? ranges ?? randomSamples(model, false, ledger);
-  return { precision, ranges, samples, evaluation };
 }

@@ -5,7 +5,8 @@ import type { CompileEvent, Stage } from '../compile.js';
 const PARTS: readonly (readonly [stage: Stage, label: string, share: number])[] = [
   ['read', 'reading', 0.05],
   ['rewrite', 'rewriting', 0.3],
-  ['calibrate', 'calibrating', 0.25],
+  ['calibrate', 'calibrating', 0.15],
+  ['search', 'searching for the layers that hurt', 0.1],
   ['write', 'writing', 0.1],
   ['prove', 'proving', 0.15],
   ['evaluate', 'scoring', 0.15],
@@ -38,12 +39,18 @@ export async function watchProgress(
   const seen = new Set<string>();
   let label = '';
   let done = 0;
+  /** Budgets compile several mixes of one model: which one. */
+  let attempt = '';
   return {
     onEvent(event) {
       const { target } = event;
       seen.add(target);
+      if (event.kind === 'attempt') {
+        attempt = event.attempt > 0 ? `mix ${event.attempt + 1}: ` : '';
+        return;
+      }
       if (event.kind === 'pass') {
-        bar.update(done, { target, label: `${label} · ${event.event.pass}` });
+        bar.update(done, { target, label: `${attempt}${label} · ${event.event.pass}` });
         return;
       }
       const at = PARTS.findIndex(([stage]) => stage === event.stage);
@@ -52,7 +59,9 @@ export async function watchProgress(
       // A stage that some compilations do without may come after the next one's name: the bar only goes forward.
       done = Math.max(done, seen.size - 1 + before + (event.kind === 'share' ? event.share * part : 0));
       label = name;
-      bar.update(done, { target, label });
+      const share =
+        event.kind === 'share' && event.stage === 'search' ? ` ${Math.round(event.share * 100)} %` : '';
+      bar.update(done, { target, label: `${attempt}${label}${share}` });
     },
     stop: () => bar.stop(),
   };

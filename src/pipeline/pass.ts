@@ -43,6 +43,8 @@ export interface Engine {
    * candidates with it. Absent when there are no samples, or no memory to run further models beside the first.
    */
   judge?(reference: Model): Promise<Judge>;
+  /** Told by a pass that searches for long how much of the search is done, from 0 to 1. */
+  onSearch?(share: number): void;
   /**
    * Runs the model over the first calibration samples, one run at a time, and shows what each value held: nothing is
    * kept from run to run but what `see` keeps. The samples come in the same order and the same cuts every time.

@@ -1,0 +1,46 @@
+import { openData, type Split } from '../calibration/data.js';
+import { sameSamples } from '../calibration/dataset.js';
+import type { Model } from '../ir/graph.js';
+import type { Ledger } from '../pipeline/ledger.js';
+import { precisionFor } from '../recipe.js';
+import type { Target } from '../target/target.js';
+import { halfOf } from './halves.js';
+import type { CompileRequest } from './request.js';
+import { randomSamples } from './samples.js';
+
+/** The data of a request, and what they make of `auto`. Ranges never come from data that are for evaluation. */
+export async function dataFor(
+  request: CompileRequest,
+  target: Target,
+  model: Model,
+  ledger: Ledger,
+  onProgress: (share: number) => void,
+) {
+  const { inputs } = model.graph;
+  const open = async (path: string | undefined, split: Split) =>
+    path === undefined ? undefined : openData(path, split, inputs, { onProgress });
+  const calib = await open(request.calib, 'calib');
+  const evaluation = await open(request.eval, 'eval');
+  if (splits(request) && target.executor === undefined && evaluation && evaluation.count > 1) {
+    const [seen, unseen] = [halfOf(evaluation, 0), halfOf(evaluation, 1)];
+    ledger.note(
+      'warning',
+      'W_EVAL_SPLIT',
+      `without --calib, ${seen.count} samples of --eval gave the ranges and chose the mix; the score is that of the other ${unseen.count}`,
+    );
+    return { precision: 'int8' as const, ranges: seen, samples: seen, evaluation: unseen };
+  }
+  if (calib && evaluation && calib.source === evaluation.source && sameSamples(calib, evaluation)) {
+    ledger.note('warning', 'W_EVAL_SEEN', 'the score is taken on the very samples that calibration sees');
+  }
+  const precision = precisionFor(request.precision ?? 'auto', target, calib !== undefined);
+  const ranges = precision === 'int8' ? (calib ?? randomSamples(model, true, ledger)) : undefined;
+  const samples = calib ?? evaluation ?? ranges ?? randomSamples(model, false, ledger);
+  return { precision, ranges, samples, evaluation };
+}
+
+/** A budget needs samples to search on: where there are none but those for the score, they are shared out. */
+const splits = ({ budget, calib, precision }: CompileRequest): boolean =>
+  budget !== undefined &&
+  calib === undefined &&
+  (precision === undefined || precision === 'auto' || precision === 'int8');

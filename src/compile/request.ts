@@ -1,0 +1,64 @@
+/** What is asked of a compilation, and what it tells while it runs. */
+import type { Model } from '../ir/graph.js';
+import type { PassEvent } from '../pipeline/run.js';
+import type { Precision } from '../recipe.js';
+import type { Target } from '../target/target.js';
+import type { RangeMethod } from './range-method.js';
+import type { WeightRequest } from './weight-request.js';
+
+/** What to compile, for whom, and how. */
+export interface CompileRequest extends WeightRequest {
+  /** Path of an .onnx file. It is never written to. */
+  readonly model: string;
+  /** Names of built-in targets or aliases (`cpu`), or targets of your own. Default `cpu`. */
+  readonly targets?: readonly (string | Target)[];
+  /** Default `auto`. */
+  readonly precision?: Precision;
+  /** Data for calibration and for evaluation; see `openData`. */
+  readonly calib?: string;
+  readonly eval?: string;
+  /** Folder for the outputs, made when absent. Default `dist`. */
+  readonly out?: string;
+  /** How activation ranges are chosen; default `auto`. */
+  readonly ranges?: RangeMethod;
+  /** Names of the algorithms that refine static int8; default those that `recipe.ts` marks so, `['none']` for none. */
+  readonly algorithms?: readonly string[];
+  /** Names or opTypes (with `*`) of nodes that stay float. A pattern that matches nothing is an error. */
+  readonly exclude?: readonly string[];
+  /** Gives a decoder inputs and outputs for the keys and values of earlier tokens. Default false. */
+  readonly kvCache?: boolean;
+  /** Positions to store angles for, where a decoder computes them as it goes. Default 4096. */
+  readonly maxPositions?: number;
+  /** Bytes that the compilation may hold at once. Default 1 GiB. */
+  readonly maxMemory?: number;
+  /** Threads of every engine inside; the bytes do not depend on it. */
+  readonly threads?: number;
+  /** Samples of the calibration data that the proof compares outputs on. Default 16. */
+  readonly proofSamples?: number;
+  /**
+   * Folder in which answers that took long are kept for the next compilation; default the package's or the user's
+   * cache, see `defaultCacheFolder`. `false` keeps them no longer than this compilation. The bytes do not depend on it.
+   */
+  readonly cache?: string | false;
+  /**
+   * Limits such as `top1>=-0.5%` or `sqnr>=20dB and latency<=0.6x`; see `budget.ts`. Static int8 keeps float what it
+   * must to meet them.
+   */
+  readonly budget?: readonly string[];
+  /** Warnings become errors. */
+  readonly strict?: boolean;
+  /** Stops the compilation at its next step, with E_ABORTED and nothing left behind. */
+  readonly signal?: AbortSignal;
+  readonly onEvent?: (event: CompileEvent) => void;
+}
+
+/** What a watcher is told while a compilation runs. */
+export type CompileEvent =
+  | { readonly kind: 'stage'; readonly target: string; readonly stage: Stage }
+  | { readonly kind: 'pass'; readonly target: string; readonly event: PassEvent; readonly model: Model }
+  /** Budgets: one more mix of precisions is compiled. */
+  | { readonly kind: 'attempt'; readonly target: string; readonly attempt: number }
+  /** How much of the stage that is under way has been done, from 0 to 1. */
+  | { readonly kind: 'share'; readonly target: string; readonly stage: Stage; readonly share: number };
+
+export type Stage = 'read' | 'rewrite' | 'calibrate' | 'search' | 'write' | 'prove' | 'evaluate';
