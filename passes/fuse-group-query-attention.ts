@@ -1,8 +1,8 @@
 import {
   type Attention,
+  attentionsOf,
   constantNumbers,
   definePass,
-  findAttentions,
   floatAttribute,
   type Graph,
   kvCacheFact,
@@ -32,7 +32,7 @@ export const fuseGroupQueryAttention = definePass({
     const cached = kvCacheFact.find(context) ?? false;
     const constants = new Map<string, Value>();
     const made: Made = new Map();
-    for (const attention of findAttentions(model.graph).attentions) {
+    for (const attention of attentionsOf(model.graph)) {
       const reason = obstacle(attention) ?? notCausal(await maskOf(prober, attention), cached);
       if (reason !== undefined) {
         context.decline(reason, attention.softmax);

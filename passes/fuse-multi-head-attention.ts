@@ -1,8 +1,8 @@
 import {
   type Attention,
+  attentionsOf,
   type Bias,
   definePass,
-  findAttentions,
   floatAttribute,
   type Mask,
   maskOf,
@@ -28,7 +28,7 @@ export const fuseMultiHeadAttention = definePass({
     const prober = new Prober(model, context.engine);
     const constants = new Map<string, Value>();
     const biases: Biases = new Map();
-    for (const attention of findAttentions(model.graph).attentions) {
+    for (const attention of attentionsOf(model.graph)) {
       const mask = await maskOf(prober, attention);
       const reason = obstacle(attention);
       if (reason !== undefined) {
@@ -81,6 +81,8 @@ function biasOf(
 ): Value {
   const key = JSON.stringify([
     attention.rank,
+    // An encoder's mask serves as many queries as the encoder has tokens, and later as many as the decoder has.
+    attention.query.shape!.at(-2) ?? attention.query.name,
     ...parts.map((part) =>
       part.kind === 'add' ? [part.value.name, part.factor] : [part.condition.name, part.fill.name, part.when],
     ),

@@ -41,6 +41,17 @@ export interface Found {
   readonly rejections: readonly Rejection[];
 }
 
+/**
+ * The attentions of a graph (subgraphs not included), each read when it is its turn: whoever walks them may rewrite one
+ * before asking for the next, which may read what the first gave.
+ */
+export function* attentionsOf(graph: Graph): IterableIterator<Attention> {
+  for (const node of graph.nodes()) {
+    const found = node.is('Softmax') ? attentionAt(node) : '';
+    if (typeof found !== 'string') yield found;
+  }
+}
+
 /** Every attention of a graph (subgraphs not included), in order, and every other Softmax with the reason. */
 export function findAttentions(graph: Graph): Found {
   const attentions: Attention[] = [];
