@@ -2,12 +2,16 @@
 import { basename } from 'node:path';
 import type { DataSet } from './calibration/dataset.js';
 import { evaluatorFor } from './calibration/evaluate.js';
+import { disagreement, proveOnExecutor } from './compile/prove-on-executor.js';
+import { QuantcError } from './errors/error.js';
 import type { Model } from './ir/graph.js';
 import { readModel } from './onnx/read.js';
 import type { Ledger } from './pipeline/ledger.js';
 import type { ErrorFigures, Evaluation, Proof } from './report/report.js';
-import { type Comparison, compareLayers, compareOutputs } from './runtime/compare.js';
+import { suggestions } from './report/suggestion.js';
+import { type Comparison, compareOutputs } from './runtime/compare.js';
 import { readKernels } from './runtime/kernels.js';
+import { compareLayers, type LayerComparison } from './runtime/layers.js';
 import { type ExtraOptions, type SessionOptions, withSession } from './runtime/session.js';
 import type { Target } from './target/target.js';
 
@@ -33,14 +37,39 @@ export async function prove(request: ProofRequest): Promise<Proof> {
   const candidate: SessionOptions = { extra: nested(target.session), threads: request.threads };
   const reference: SessionOptions = { threads: request.threads };
   const outputs = await compareOutputs(request.float, request.emitted, samples, { reference, candidate });
-  const layers = await compareLayers(request.before, request.after, () => samples.first(samples.batch), {
-    maxBytes: 64 << 20,
-  });
-  const sqnr = new Map(layers.map((layer) => [layer.name, layer.sqnr]));
-  for (const node of request.before.graph.nodes()) {
-    const found = sqnr.get(node.outputs[0]?.name ?? '');
-    if (found !== undefined) request.ledger.refine(node, { sqnr: found });
-  }
+  await noteLayers(request);
+  const found = target.executor ? await besideCpu(request, reference) : await onCpu(request, candidate);
+  const reason = whyNotFinite(outputs) ?? found.reason;
+  // What has failed is not worth scoring.
+  const evaluation =
+    reason === undefined && request.evaluation
+      ? await evaluateBoth(request, request.evaluation, reference, candidate)
+      : undefined;
+  return {
+    status: reason === undefined ? 'passed' : 'failed',
+    ...(reason !== undefined && { reason }),
+    executor: found.executor,
+    samples: samples.count,
+    synthetic: samples.synthetic,
+    outputs: outputs.map(figures),
+    ...(found.elsewhere && { elsewhere: found.elsewhere }),
+    kernels: Object.fromEntries([...found.counts].sort(([a], [b]) => (a < b ? -1 : 1))),
+    broken: found.broken,
+    ...(evaluation && { evaluation }),
+  };
+}
+
+/** What reading back the executor's own graph, or running on another executor, showed. */
+interface Found {
+  readonly executor: string;
+  readonly counts: ReadonlyMap<string, number>;
+  readonly broken: Proof['broken'];
+  readonly elsewhere?: Proof['elsewhere'];
+  readonly reason?: string;
+}
+
+/** ONNX Runtime's CPU: the optimized graph must hold every integer kernel that was promised. */
+async function onCpu(request: ProofRequest, candidate: SessionOptions): Promise<Found> {
   const kernels = await readKernels(request.after, candidate);
   const broken: Proof['broken'][number][] = [];
   for (const { node, fate, kernel } of kernels.nodes) {
@@ -57,32 +86,64 @@ export async function prove(request: ProofRequest): Promise<Proof> {
   }
   // What was read back still had its names; the file itself must come to the same.
   const { counts } = await readKernels(readModel(request.emitted), candidate);
-  const reason = whyBroken(broken, outputs, kernels.counts, counts);
-  // What has failed is not worth scoring.
-  const evaluation =
-    reason === undefined && request.evaluation
-      ? await evaluateBoth(request, request.evaluation, reference, candidate)
-      : undefined;
-  return {
-    status: reason === undefined ? 'passed' : 'failed',
-    ...(reason !== undefined && { reason }),
-    executor: `ONNX Runtime CPU, ${target.name}`,
-    samples: samples.count,
-    synthetic: samples.synthetic,
-    outputs: outputs.map(figures),
-    kernels: Object.fromEntries([...counts].sort(([a], [b]) => (a < b ? -1 : 1))),
-    broken,
-    ...(evaluation && { evaluation }),
-  };
+  const reason = whyBroken(broken, kernels.counts, counts);
+  return { executor: `ONNX Runtime CPU, ${request.target.name}`, counts, broken, reason };
+}
+
+/** Another executor: it must run the file, and answer as the CPU does. */
+async function besideCpu(request: ProofRequest, reference: SessionOptions): Promise<Found> {
+  const cpu = 'ONNX Runtime CPU';
+  try {
+    const proof = await proveOnExecutor({ ...request, reference });
+    if (proof === undefined) return { executor: cpu, counts: new Map(), broken: [] };
+    const { executor, samples, strict, counts } = proof;
+    const elsewhere = [{ executor, samples, strict, outputs: proof.outputs.map(figures) }];
+    return { executor: `${cpu}; ${executor}`, counts, broken: [], elsewhere, reason: disagreement(proof) };
+  } catch (error) {
+    if (!(error instanceof QuantcError) || !/^E_EXECUTOR_(RUN|LOST)$/.test(error.code)) throw error;
+    return { executor: cpu, counts: new Map(), broken: [], reason: error.message };
+  }
+}
+
+/** Notes in the ledger how the output of each node lies to the float model's, and what would help. */
+async function noteLayers({ before, after, samples, ledger, threads }: ProofRequest): Promise<void> {
+  const layers = await compareLayers(before, after, () => samples.first(samples.batch), {
+    reference: { threads },
+    candidate: { threads },
+  });
+  const helpful = suggestions(layers);
+  const named = new Map<string, LayerComparison>();
+  // A node is told by its first output.
+  for (const layer of layers) if (layer.node && !named.has(layer.node)) named.set(layer.node, layer);
+  for (const node of before.graph.nodes()) {
+    const layer = named.get(node.label);
+    if (layer === undefined) continue;
+    const { sqnr, cosine, grid, name } = layer;
+    const suggestion = helpful.get(name);
+    ledger.refine(node, {
+      sqnr,
+      cosine,
+      ...(grid && { saturation: grid.saturation, rangeUse: grid.rangeUse }),
+      ...(suggestion && { suggestion }),
+    });
+  }
 }
 
 /** Kernels that are counted in the file too; others may merge, once equal constants are stored once. */
 const PRODUCTS = /^(QLinear(Conv|MatMul)|QGemm|MatMulIntegerToFloat|DynamicQuantizeMatMul)$/;
 
+/** The first output that only one of the two models has finite. */
+function whyNotFinite(outputs: readonly Comparison[]): string | undefined {
+  const spoilt = outputs.find(({ mismatched }) => mismatched > 0);
+  return (
+    spoilt &&
+    `output "${spoilt.name}" has ${spoilt.mismatched} elements that are NaN or infinite in one model alone`
+  );
+}
+
 /** The first promise that does not hold. */
 function whyBroken(
   broken: Proof['broken'],
-  outputs: readonly Comparison[],
   expected: ReadonlyMap<string, number>,
   found: ReadonlyMap<string, number>,
 ): string | undefined {
@@ -90,10 +151,6 @@ function whyBroken(
   if (first !== undefined) {
     const others = broken.length > 1 ? `, and ${broken.length - 1} more nodes are let down` : '';
     return `${first.node} was promised ${first.promised} and runs as ${first.found}${others}`;
-  }
-  const spoilt = outputs.find(({ mismatched }) => mismatched > 0);
-  if (spoilt !== undefined) {
-    return `output "${spoilt.name}" has ${spoilt.mismatched} elements that are NaN or infinite in one model alone`;
   }
   for (const [kernel, count] of expected) {
     const actual = found.get(kernel) ?? 0;

@@ -10,10 +10,13 @@ import { canonicalModel } from '../explain.js';
 import { renameValue, valuesOf } from '../ir/edit.js';
 import type { Model, Value } from '../ir/graph.js';
 import { readModel } from '../onnx/read.js';
+import type { Suggestion } from '../pipeline/ledger.js';
 import { nested } from '../prove.js';
 import type { Report, TargetReport } from '../report/report.js';
-import { type Comparison, compareLayers, compareOutputs } from '../runtime/compare.js';
+import { suggestions } from '../report/suggestion.js';
+import { type Comparison, compareOutputs } from '../runtime/compare.js';
 import { type Latency, race } from '../runtime/latency.js';
+import { compareLayers, type LayerComparison } from '../runtime/layers.js';
 import type { SessionOptions } from '../runtime/session.js';
 import { inferTypes } from '../runtime/types.js';
 
@@ -33,11 +36,13 @@ export interface ComparisonResult {
   readonly samples: number;
   readonly synthetic: boolean;
   readonly outputs: readonly Comparison[];
-  /** Inner values that both models have, the worst first. */
-  readonly layers: readonly Comparison[];
+  /** Inner values that both models have, the worst first, with what would help. */
+  readonly layers: readonly ComparedLayer[];
   /** Median and least milliseconds of one sample, both models in turn. */
   readonly latency: readonly Pick<Latency, 'name' | 'median' | 'min'>[];
 }
+
+export type ComparedLayer = LayerComparison & { readonly suggestion?: Suggestion };
 
 /** Feeds that inner values are compared on: they are large, and a few show where the error comes in. */
 const LAYER_FEEDS = 1;
@@ -50,13 +55,17 @@ export async function compareModels(request: ComparisonRequest): Promise<Compari
   const reference: SessionOptions = { threads };
   const candidate: SessionOptions = { threads, ...(report && { extra: nested(report.session) }) };
   const outputs = await compareOutputs(first, second, data, { reference, candidate });
-  const layers = await layersOf(first, second, report, data);
+  const layers = await layersOf(first, second, report, data, threads);
+  const helpful = suggestions(layers);
   return {
     samples: data.count,
     synthetic: data.synthetic,
     outputs,
     layers: layers
-      .filter(({ name }) => !outputs.some((output) => output.name === name))
+      .map((layer): ComparedLayer => {
+        const suggestion = helpful.get(layer.name);
+        return suggestion === undefined ? layer : { ...layer, suggestion };
+      })
       .sort((a, b) => a.sqnr - b.sqnr),
     latency: await latencies(request, data, candidate),
   };
@@ -95,7 +104,8 @@ async function layersOf(
   second: string,
   report: TargetReport | undefined,
   data: DataSet,
-): Promise<Comparison[]> {
+  threads: number | undefined,
+): Promise<LayerComparison[]> {
   const reference = report === undefined ? readModel(first) : await canonicalModel(first);
   const candidate = readModel(second);
   if (report === undefined) await inferTypes(reference);
@@ -103,7 +113,10 @@ async function layersOf(
   if (report !== undefined && Object.keys(report.names).length > 0)
     restoreNames(reference, candidate, report.names);
   hideStrangers(reference, candidate);
-  return compareLayers(reference, candidate, () => data.first(LAYER_FEEDS * data.batch), {});
+  return compareLayers(reference, candidate, () => data.first(LAYER_FEEDS * data.batch), {
+    reference: { threads },
+    candidate: { threads },
+  });
 }
 
 /** Gives the outputs of nodes that lost theirs the names that they have in the reference; all other inner names are hidden. */

@@ -4,6 +4,7 @@ import { REPORT_NAME } from '../compile.js';
 import type { LedgerRow } from '../pipeline/ledger.js';
 import type { ErrorFigures, Evaluation, TargetReport } from '../report/report.js';
 import { columns } from './columns.js';
+import { layerTable } from './layer-table.js';
 import { tally } from './ledger-text.js';
 import { counted, formatBytes, formatDecibels } from './quantity.js';
 import { colours, heading } from './terminal.js';
@@ -32,7 +33,9 @@ export function summary(report: TargetReport, out: string): string {
   if (left.length > 0)
     parts.push(section('Left in float', tally(left.map((row) => [row.opType, row.reason!]))));
   const worst = worstLayers(report.ledger);
-  if (worst.length > 0) parts.push(section('Layers that lose most', columns(worst, [1])));
+  if (worst.length > 0) {
+    parts.push(section('Layers that lose most', layerTable(worst.map(named), report.ledger.map(named))));
+  }
   const notes = [
     ...report.notes.map(({ level, code, message }) => [
       level === 'warning' ? colours.yellow(level) : level,
@@ -94,12 +97,13 @@ function kernels({ proof: { kernels: counts } }: TargetReport): string {
   return sorted.map(([kernel, count]) => `${kernel} ${count}`).join(', ') || 'not read back';
 }
 
-function worstLayers(ledger: readonly LedgerRow[]): string[][] {
+const named = (row: LedgerRow) => ({ ...row, name: row.node });
+
+function worstLayers(ledger: readonly LedgerRow[]): LedgerRow[] {
   return ledger
     .filter(({ precision, sqnr }) => precision !== 'float' && sqnr !== undefined && sqnr < FINE_DECIBELS)
     .sort((a, b) => a.sqnr! - b.sqnr!)
-    .slice(0, WORST)
-    .map(({ node, opType, sqnr }) => [node, formatDecibels(sqnr), opType]);
+    .slice(0, WORST);
 }
 
 /** What to do with the files, and about what the report says of them. */
@@ -124,7 +128,7 @@ export function nextSteps(
       `quantc explain ${model} --target ${first.target} --precision ${first.precision}   every node, and why`,
     );
   }
-  const worst = worstLayers(first.ledger)[0]?.[0];
+  const worst = worstLayers(first.ledger)[0]?.node;
   if (worst !== undefined && first.proof.outputs.some(({ sqnr }) => sqnr !== null && sqnr < POOR_DECIBELS)) {
     steps.push(
       `quantc compile ${model} … --exclude '${worst}'   the outputs lie far off: keep the layer that loses most`,

@@ -17,6 +17,25 @@ export interface LedgerRow {
   readonly bytesAfter?: number;
   /** Signal-to-quantization-noise ratio of the node's first output against the float model, in dB. */
   readonly sqnr?: number;
+  readonly cosine?: number;
+  /** Share of the output's elements that its grid cuts off, and of the grid's steps that they take. */
+  readonly saturation?: number;
+  readonly rangeUse?: number;
+  /** What would help a layer that loses much. */
+  readonly suggestion?: Suggestion;
+}
+
+/** The remedy for a layer's error, as its figures decide it. */
+export interface Suggestion {
+  /**
+   * - `clip`: lay the grid over a narrower range; - `widen`: over a wider one; - `equalize`: bring the channels' ranges
+   * together; - `16-bit`: more steps; - `float`: keep the node out; - `upstream`: mend what it is computed from.
+   */
+  readonly kind: 'clip' | 'widen' | 'equalize' | '16-bit' | 'float' | 'upstream';
+  /** One plain line, with the figures. */
+  readonly text: string;
+  /** With `upstream`: the node where the error begins, whose own suggestion is the one to follow. */
+  readonly origin?: string;
 }
 
 /** Something worth telling that belongs to no single node: a pass that passed by, a warning. */

@@ -1,10 +1,10 @@
+/** Two models on the same feeds: how far their outputs lie apart. */
 import { QuantcError } from '../errors/error.js';
 import { isFloat } from '../ir/dtype.js';
-import type { Model, Value } from '../ir/graph.js';
+import type { Model } from '../ir/graph.js';
 import { type Tensor, viewBytes } from '../ir/tensor.js';
 import { type ErrorFacts, ErrorSum } from '../quant/error.js';
 import { openSession, type Session, type SessionOptions } from './session.js';
-import { canTap, tapGroups, tapped } from './tap.js';
 
 /** One set of inputs, by name. */
 export type Feed = Readonly<Record<string, Tensor>>;
@@ -26,6 +26,11 @@ export interface CompareOptions {
 }
 
 type Source = Model | Uint8Array | string;
+
+/** What runs a model: a session, or a model that another executor has loaded. */
+export type Runner = Pick<Session, 'inputs' | 'outputs'> & {
+  run(feeds: Feed): Promise<Readonly<Record<string, Tensor>>>;
+};
 
 /**
  * Runs two models on the same feeds, one feed at a time, and sums up how far their outputs lie apart. Outputs are
@@ -53,7 +58,7 @@ export async function compareOutputs(
 }
 
 /** As {@link compareOutputs}, for sessions that are already open. */
-export async function compareSessions(first: Session, second: Session, feeds: Feeds): Promise<Comparison[]> {
+export async function compareSessions(first: Runner, second: Runner, feeds: Feeds): Promise<Comparison[]> {
   const pairs = matchOutputs(first, second);
   const sums = pairs.map(([name]) => new OutputSum(name));
   let count = 0;
@@ -71,7 +76,7 @@ export async function compareSessions(first: Session, second: Session, feeds: Fe
   return sums.map((sum) => sum.comparison);
 }
 
-function matchOutputs(first: Session, second: Session): [string, string][] {
+function matchOutputs(first: Runner, second: Runner): [string, string][] {
   const names = new Set(second.outputs.map((output) => output.name));
   const shared = first.outputs.filter((output) => names.has(output.name));
   if (shared.length === first.outputs.length) return shared.map(({ name }) => [name, name]);
@@ -83,49 +88,6 @@ function matchOutputs(first: Session, second: Session): [string, string][] {
     hint: `Its outputs are ${[...names].map((name) => `"${name}"`).join(', ')}.`,
   });
 }
-
-export interface LayerOptions extends CompareOptions {
-  /** Bytes of inner values held of each model at a time; more values mean more runs. Default 64 MiB. */
-  readonly maxBytes?: number;
-}
-
-/**
- * Compares the inner values that both models have by name, in the reference's order: where the error comes in, and
- * how it grows. Memory is bounded: values come in groups, and all feeds are run once a group, with the optimizer at
- * `basic` at most, since fused values no longer exist.
- * @param feeds called once a group, for the same feeds each time.
- */
-export async function compareLayers(
-  reference: Model,
-  candidate: Model,
-  feeds: () => Feeds,
-  options: LayerOptions = {},
-): Promise<Comparison[]> {
-  const theirs = new Map<string, Value>();
-  for (const node of candidate.graph.nodes()) for (const value of node.outputs) theirs.set(value.name, value);
-  const shared: Value[] = [];
-  for (const node of reference.graph.nodes()) {
-    for (const value of node.outputs) {
-      const twin = theirs.get(value.name);
-      if (twin !== undefined && comparable(value) && comparable(twin)) shared.push(value);
-    }
-  }
-  const results: Comparison[] = [];
-  for (const group of tapGroups(shared, options.maxBytes ?? 64 << 20)) {
-    const twins = group.map((value) => theirs.get(value.name)!);
-    const tame: SessionOptions = { optimization: 'off' };
-    results.push(
-      ...(await compareOutputs(tapped(reference, group), tapped(candidate, twins), feeds(), {
-        reference: { ...tame, ...options.reference },
-        candidate: { ...tame, ...options.candidate },
-      })),
-    );
-  }
-  return results;
-}
-
-const comparable = (value: Value): boolean =>
-  canTap(value) && value.type?.kind === 'tensor' && isFloat(value.type.dtype);
 
 /** Sums one pair of outputs over feeds. */
 class OutputSum {
@@ -170,7 +132,8 @@ class OutputSum {
   }
 }
 
-const numbersOf = (tensor: Tensor): ArrayLike<number> =>
+/** A tensor's elements as numbers. */
+export const numbersOf = (tensor: Tensor): ArrayLike<number> =>
   tensor.dtype === 'double' ? (tensor.data() as Float64Array) : tensor.toFloat32();
 
 function largest(values: ArrayLike<number>, start: number, end: number): number {

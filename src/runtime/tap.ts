@@ -32,21 +32,3 @@ export function tapBytes(value: Value): number {
   }, 1);
   return byteLengthOf(value.type.dtype, count);
 }
-
-/** Splits values into groups whose bytes stay below a ceiling; one larger than that stands alone. */
-export function tapGroups(values: readonly Value[], ceiling: number): Value[][] {
-  const groups: Value[][] = [];
-  let room = 0;
-  for (const value of values) {
-    const bytes = tapBytes(value);
-    const group = groups.at(-1);
-    if (group === undefined || bytes > room) {
-      groups.push([value]);
-      room = ceiling - bytes;
-    } else {
-      group.push(value);
-      room -= bytes;
-    }
-  }
-  return groups;
-}

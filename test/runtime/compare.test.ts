@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import { QuantcError, Tensor } from '../../src/index.js';
-import { compareLayers, compareOutputs } from '../../src/runtime/compare.js';
+import { compareOutputs } from '../../src/runtime/compare.js';
+import { compareLayers } from '../../src/runtime/layers.js';
 import { inferTypes } from '../../src/runtime/types.js';
 import { parseModel } from '../../src/text/parse.js';
 

@@ -2,7 +2,8 @@ import { Command } from 'commander';
 import { QuantcError } from '../../errors/error.js';
 import type { Comparison } from '../../runtime/compare.js';
 import { columns } from '../columns.js';
-import { type ComparisonResult, compareModels } from '../comparison.js';
+import { type ComparedLayer, type ComparisonResult, compareModels } from '../comparison.js';
+import { layerTable } from '../layer-table.js';
 import { counted, formatDecibels, parseCount } from '../quantity.js';
 import { heading, print, printJson } from '../terminal.js';
 
@@ -60,7 +61,7 @@ function text({ samples, synthetic, outputs, layers, latency }: ComparisonResult
   const differing = layers.filter(({ identical }) => !identical);
   const title = `Layers: ${layers.length} in both, ${differing.length} differ`;
   parts.push(heading(differing.length > shown ? `${title}; the worst ${shown}` : title));
-  if (differing.length > 0) parts.push(figures(differing.slice(0, shown)));
+  if (differing.length > 0) parts.push(layerTable(differing.slice(0, shown).map(rowOf), layers.map(rowOf)));
   const [reference] = latency;
   parts.push(heading('Latency of one sample, median'));
   parts.push(
@@ -76,6 +77,15 @@ function text({ samples, synthetic, outputs, layers, latency }: ComparisonResult
   );
   return parts.join('\n');
 }
+
+const rowOf = ({ name, node, opType, sqnr, cosine, grid, suggestion }: ComparedLayer) => ({
+  name: node ?? name,
+  opType: opType ?? 'input',
+  sqnr,
+  cosine,
+  ...(grid && { saturation: grid.saturation, rangeUse: grid.rangeUse }),
+  ...(suggestion && { suggestion }),
+});
 
 const figures = (comparisons: readonly Comparison[]): string =>
   columns([
