@@ -107,6 +107,7 @@ export async function openData(
     count,
     batch,
     exact: !whole && (fixed.size > 0 || sources.batch !== undefined),
+    asked: !whole && fixed.size === 0 && sources.batch !== undefined,
     stacked: whole,
     ...(sources.metric && { metric: sources.metric }),
     ...(labels && { labels }),

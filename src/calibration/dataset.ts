@@ -49,6 +49,11 @@ export interface DataSet extends AsyncIterable<Feeds> {
   first(count: number): DataSet;
   /** The same samples in feeds of another size, where the model and the data leave it open; else unchanged. */
   rebatched(batch: number): DataSet;
+  /**
+   * The same samples one a feed, where nothing but the data's own word asks for batches: the model's inputs leave it
+   * open, though its inside may not. Absent elsewhere.
+   */
+  unbatched?(): DataSet;
   /** Hash over everything that decides what the model is fed; independent of the batch. */
   digest(): string;
 }
@@ -70,6 +75,8 @@ export interface StoredDataSetOptions {
   readonly batch: number;
   /** Every feed must have exactly `batch` samples: the last one is filled with the first samples again. */
   readonly exact: boolean;
+  /** That is so because the data say it; the model's inputs would take any batch. */
+  readonly asked?: boolean;
   /** Each row is a whole feed: its first axis is dropped. */
   readonly stacked: boolean;
   readonly metric?: Metric;
@@ -84,6 +91,7 @@ export class StoredDataSet implements DataSet {
   readonly batch: number;
   readonly metric?: Metric;
   readonly labels?: Int32Array;
+  readonly unbatched?: () => DataSet;
   readonly #options: StoredDataSetOptions;
   #digest: string | undefined;
 
@@ -94,6 +102,8 @@ export class StoredDataSet implements DataSet {
     this.batch = options.batch;
     this.metric = options.metric;
     this.labels = options.labels;
+    if (options.asked && options.batch > 1)
+      this.unbatched = () => new StoredDataSet({ ...options, batch: 1, exact: false, asked: false });
   }
 
   async *batches(): AsyncGenerator<Batch> {

@@ -48,6 +48,8 @@ export async function observeRanges(
     modelDigest(model),
     values.map((value) => value.name),
     data.digest(),
+    // More than one only where the model leaves no choice.
+    data.rebatched(1).batch,
     name,
     parameter,
     // Other kernels, other last bits.

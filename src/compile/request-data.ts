@@ -6,7 +6,7 @@ import { precisionFor } from '../recipe.js';
 import type { Target } from '../target/target.js';
 import { halfOf } from './halves.js';
 import type { CompileRequest } from './request.js';
-import { randomSamples } from './samples.js';
+import { oneByOne, randomSamples } from './samples.js';
 
 /** The data of a request, and what they make of `auto`. Ranges never come from data that are for evaluation. */
 export async function dataFor(
@@ -34,7 +34,8 @@ export async function dataFor(
     ledger.note('warning', 'W_EVAL_SEEN', 'the score is taken on the very samples that calibration sees');
   }
   const precision = precisionFor(request.precision ?? 'auto', target, calib !== undefined);
-  const ranges = precision === 'int8' ? (calib ?? randomSamples(model, true, ledger)) : undefined;
+  const taken = calib && precision === 'int8' ? await oneByOne(calib, model) : undefined;
+  const ranges = precision === 'int8' ? (taken ?? randomSamples(model, true, ledger)) : undefined;
   const samples = calib ?? evaluation ?? ranges ?? randomSamples(model, false, ledger);
   return { precision, ranges, samples, evaluation };
 }

@@ -4,6 +4,7 @@ import { syntheticData } from '../calibration/synthetic.js';
 import { QuantcError } from '../errors/error.js';
 import type { Model } from '../ir/graph.js';
 import type { Ledger } from '../pipeline/ledger.js';
+import { withSession } from '../runtime/session.js';
 
 /**
  * Random feeds, where there are no data: they run the model for the proof. Static ranges from them are a guess, and
@@ -27,6 +28,26 @@ export function randomSamples(model: Model, ranges: boolean, ledger: Ledger): Da
     ledger.note('warning', 'W_PROOF_FEEDS', `no data and none can be drawn: ${error.message}`);
     return undefined;
   }
+}
+
+/**
+ * The samples one a feed where the model takes them so, even if the data ask for batches: what is made of them then
+ * does not depend on how they are batched. A model whose inputs take any batch may still have one built in, which one
+ * run tells.
+ * @throws errors of the session other than E_RUNTIME_RUN
+ */
+export async function oneByOne(data: DataSet, model: Model): Promise<DataSet> {
+  const single = data.unbatched?.();
+  if (single === undefined) return data;
+  return withSession(model, { optimization: 'off', threads: 1 }, async (session) => {
+    try {
+      for await (const feeds of single.first(1)) await session.run(feeds);
+      return single;
+    } catch (error) {
+      if (error instanceof QuantcError && error.code === 'E_RUNTIME_RUN') return data;
+      throw error;
+    }
+  });
 }
 
 /** The same samples, given out until the signal says stop. @throws QuantcError E_ABORTED then */

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { HistogramObserver } from '../../src/calibration/histogram.js';
-import { ExtremesObserver } from '../../src/calibration/observer.js';
+import { ExtremesObserver, MovingAverage } from '../../src/calibration/observer.js';
 import { SeededRandom } from '../../src/calibration/random.js';
 import { type Grid, leastErrorRange, percentileRange } from '../../src/calibration/range.js';
 import { QuantcError } from '../../src/errors/error.js';
@@ -174,5 +174,54 @@ describe('ranges from histograms', () => {
         }
       }
     }
+  });
+});
+
+describe('shared work', () => {
+  it('adds up to the same histogram however it was divided', () => {
+    fc.assert(
+      fc.property(fc.array(fc.tuple(floats, fc.nat(3)), { minLength: 1, maxLength: 8 }), (pieces) => {
+        const lanes = Array.from({ length: 4 }, () => new HistogramObserver('x'));
+        for (const [piece, lane] of pieces) lanes[lane]!.observe(piece);
+        const merged = new HistogramObserver('x');
+        for (const lane of lanes.reverse()) if (!lane.isEmpty) merged.merge(lane.histogram());
+        expect(merged.histogram()).to.deep.equal(observed(...pieces.map(([piece]) => piece)));
+      }),
+    );
+  });
+
+  it('gives what observers saw in each piece, for averages', () => {
+    const observer = new HistogramObserver('x');
+    expect(observer.observe(new Float32Array(0))).to.equal(undefined);
+    expect(observer.observe(Float32Array.of(3, -1))).to.deep.equal({ min: -1, max: 3 });
+    expect(observer.observe(Float32Array.of(-0))).to.deep.equal({ min: 0, max: 0 });
+  });
+});
+
+describe('moving average', () => {
+  it('is the mean at first, and forgets later', () => {
+    const average = new MovingAverage(0.25);
+    expect(average.average()).to.equal(undefined);
+    for (const max of [1, 3, 5, 7]) average.add({ min: -max, max });
+    expect(average.average()).to.deep.equal({ min: -4, max: 4 });
+    average.add({ min: -8, max: 8 });
+    expect(average.average()).to.deep.equal({ min: -5, max: 5 });
+  });
+
+  it('stays between the extremes of all runs', () => {
+    const run = fc
+      .tuple(floats, floats)
+      .map(([a, b]) => ({ min: Math.min(...a, ...b), max: Math.max(...a, ...b) }));
+    fc.assert(
+      fc.property(fc.array(run, { minLength: 1 }), fc.double({ min: 0.001, max: 1 }), (runs, constant) => {
+        const average = new MovingAverage(constant);
+        for (const each of runs) average.add(each);
+        const { min, max } = average.average()!;
+        const slack =
+          1e-9 * Math.max(...runs.map((each) => Math.max(Math.abs(each.min), Math.abs(each.max))));
+        expect(min).to.be.at.least(Math.min(...runs.map((each) => each.min)) - slack);
+        expect(max).to.be.at.most(Math.max(...runs.map((each) => each.max)) + slack);
+      }),
+    );
   });
 });
