@@ -31,6 +31,14 @@ export interface Proof {
   readonly samples: number;
   readonly synthetic: boolean;
   readonly outputs: readonly ErrorFigures[];
+  /** The same outputs on executors beside the CPU, for as many samples as were run there. */
+  readonly elsewhere?: readonly {
+    readonly executor: string;
+    readonly samples: number;
+    /** Whether everything ran with falling back to the CPU forbidden. */
+    readonly strict: boolean;
+    readonly outputs: readonly ErrorFigures[];
+  }[];
   /** Kernels of the executor's own optimized graph, by name, with how many nodes each takes. */
   readonly kernels: Readonly<Record<string, number>>;
   /** Nodes that the plan promised an integer kernel and the executor did not give one. */

@@ -17,6 +17,7 @@ import {
   toWireRecord,
   withoutFallback,
 } from '../executor.js';
+import { withoutPast } from '../first-run.js';
 import type { Port } from '../session.js';
 import { typeOfMetadata } from '../tensor.js';
 import { unframe } from './frame.js';
@@ -85,12 +86,13 @@ export class Browser {
       const opened = await ask({ kind: 'open', file, provider, external, extra: config });
       const model = opened.id;
       const ports = JSON.parse(opened.body.toString('utf8')) as Record<'inputs' | 'outputs', Metadata[]>;
+      const inputs = ports.inputs.map(port);
       return {
-        inputs: ports.inputs.map(port),
+        inputs,
         outputs: ports.outputs.map(port),
         strict: forbidden,
         run: async (feeds) => {
-          const { body } = await ask({ kind: 'run', model, feeds: toWireRecord(feeds) });
+          const { body } = await ask({ kind: 'run', model, feeds: toWireRecord(withoutPast(inputs, feeds)) });
           return fromWireRecord(unframe(body));
         },
         release: async () => {

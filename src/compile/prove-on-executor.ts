@@ -1,0 +1,151 @@
+/** The part of the proof that an executor beside the CPU gives: where each node ran, and whether it answers the same. */
+import type { DataSet } from '../calibration/dataset.js';
+import { QuantcError } from '../errors/error.js';
+import type { Model, Node } from '../ir/graph.js';
+import { readModel } from '../onnx/read.js';
+import type { Ledger } from '../pipeline/ledger.js';
+import { type Comparison, compareSessions } from '../runtime/compare.js';
+import type { Executor, LoadedModel, PlacedNode } from '../runtime/executor.js';
+import { type SessionOptions, withSession } from '../runtime/session.js';
+import { webgpuNative } from '../runtime/webgpu/native.js';
+import { computedFromSizes, takes } from '../target/operators.js';
+import type { Target } from '../target/target.js';
+
+export interface ExecutorProofRequest {
+  readonly target: Target;
+  readonly float: string;
+  readonly emitted: string;
+  /** The emitted model while its nodes had the names that the ledger knows. */
+  readonly after: Model;
+  readonly samples: DataSet;
+  readonly ledger: Ledger;
+  readonly reference: SessionOptions;
+}
+
+export interface ExecutorProof {
+  readonly executor: string;
+  readonly samples: number;
+  /** True when the whole graph ran with falling back to the CPU forbidden. */
+  readonly strict: boolean;
+  /** Outputs against the float model, and against the emitted model on the CPU. */
+  readonly outputs: readonly Comparison[];
+  readonly agreement: readonly Comparison[];
+  /** How often each kernel ran on the executor; those on the CPU as `cpu:Operator`. */
+  readonly counts: ReadonlyMap<string, number>;
+}
+
+/** Feeds that are run: software adapters take seconds for one. */
+const FEEDS = 2;
+/** Below this an executor answers something else than the CPU does, whatever it rounds. In dB. */
+const LEAST_AGREEMENT = 20;
+
+const executors: Readonly<Record<string, Executor>> = { webgpu: webgpuNative };
+
+/**
+ * Runs the emitted file where it will run, and notes in the ledger what fell back to the CPU and why.
+ * @returns undefined where there is no such executor here, which a warning says
+ * @throws QuantcError E_EXECUTOR_RUN, E_EXECUTOR_LOST
+ */
+export async function proveOnExecutor(request: ExecutorProofRequest): Promise<ExecutorProof | undefined> {
+  const { target, emitted, ledger, samples } = request;
+  const executor = executors[target.executor!.provider]!;
+  let loaded: LoadedModel;
+  try {
+    loaded = await executor.open(emitted);
+  } catch (error) {
+    if (!(error instanceof QuantcError) || error.code !== 'E_EXECUTOR_ABSENT') throw error;
+    ledger.note(
+      'warning',
+      'W_EXECUTOR_ABSENT',
+      `${error.message}: proven on the CPU alone, and nodes placed by the table of ${target.name}`,
+    );
+    return undefined;
+  }
+  const some = samples.first(Math.min(samples.count, FEEDS * samples.batch));
+  const { outputs, agreement, nodes } = await compared(request, loaded, some);
+  const counts = new Map<string, number>();
+  for (const { opType, provider } of nodes) {
+    const kernel = provider.startsWith('CPU') ? `cpu:${opType}` : opType;
+    counts.set(kernel, (counts.get(kernel) ?? 0) + 1);
+  }
+  noteFallbacks(request, nodes);
+  return { executor: executor.name, samples: some.count, strict: loaded.strict, outputs, agreement, counts };
+}
+
+async function compared(
+  { float, emitted, reference }: ExecutorProofRequest,
+  loaded: LoadedModel,
+  feeds: DataSet,
+) {
+  try {
+    const outputs = await withSession(float, reference, (session) => compareSessions(session, loaded, feeds));
+    const agreement = await withSession(emitted, reference, (session) =>
+      compareSessions(session, loaded, feeds),
+    );
+    return { outputs, agreement, nodes: (await loaded.release()) ?? [] };
+  } catch (error) {
+    await loaded.release().catch(() => undefined);
+    throw error;
+  }
+}
+
+/** The first output that the executor and the CPU do not agree on, in words. */
+export function disagreement({ executor, agreement }: ExecutorProof): string | undefined {
+  const odd = agreement.find(
+    ({ sqnr, identical, mismatched }) => mismatched > 0 || (!identical && sqnr < LEAST_AGREEMENT),
+  );
+  if (odd === undefined) return undefined;
+  return odd.mismatched > 0
+    ? `output "${odd.name}" has ${odd.mismatched} elements on ${executor} that are NaN or infinite there or on the CPU alone`
+    : `output "${odd.name}" is another on ${executor} than on the CPU (${odd.sqnr.toFixed(1)} dB)`;
+}
+
+/** What ran where, against what the table said: the ledger is told both ways. */
+function noteFallbacks(
+  { target, emitted, after, ledger }: ExecutorProofRequest,
+  ran: readonly PlacedNode[],
+): void {
+  const table = target.executor!;
+  const own = nodesBehind(emitted, after);
+  const fromSizes = computedFromSizes(after.graph.nodes());
+  const surprises: string[] = [];
+  for (const { name, opType, index, provider } of ran) {
+    const node = own(name, opType, index);
+    const onCpu = provider.startsWith('CPU');
+    if (node === undefined) {
+      if (onCpu && !/^Memcpy/.test(opType)) surprises.push(`${name} (${opType}, made by ONNX Runtime)`);
+      continue;
+    }
+    if (!onCpu) {
+      if (ledger.find(node)?.kernel === 'cpu')
+        ledger.refine(node, { kernel: table.provider, reason: undefined });
+      continue;
+    }
+    if (fromSizes.has(node) || takes(table, node) !== true) continue;
+    ledger.record(node, {
+      kernel: 'cpu',
+      reason: 'ran on the CPU, though there is a kernel: its inputs are there',
+    });
+    surprises.push(`${node.label} (${opType})`);
+  }
+  if (surprises.length === 0) return;
+  const shown = surprises.slice(0, 3).join(', ');
+  const more = surprises.length > 3 ? ` and ${surprises.length - 3} more` : '';
+  ledger.note('info', 'on-cpu', `ONNX Runtime put these on the CPU, against the table: ${shown}${more}`);
+}
+
+/**
+ * Finds nodes of the model with names by what the executor tells: a position among the file's nodes. Nodes of the two
+ * are matched by their first outputs, whose names stayed.
+ */
+function nodesBehind(emitted: string, after: Model) {
+  const named = new Map<string, Node>();
+  for (const node of after.graph.nodes()) named.set(node.outputs[0]?.name ?? '', node);
+  const file = [...readModel(emitted).graph.nodes()];
+  return (name: string, opType: string, index: number): Node | undefined => {
+    const node = file[index];
+    // Nodes of subgraphs count from zero again, and fused ones beyond the end.
+    if (node?.opType !== opType || (node.name !== '' && node.name !== name)) return undefined;
+    return named.get(node.outputs[0]?.name ?? '');
+  };
+}
