@@ -40,7 +40,9 @@ Examples
   quantc compare model.onnx dist/model.cpu-x64.onnx --eval data/
   quantc compare a.onnx b.onnx --json | jq '.latency'
 
-SQNR is the power of the first model's output over that of the difference, in dB: 40 dB is one part in a hundred.`,
+SQNR is the power of the first model's output over that of the difference, in dB: 40 dB is one part in a hundred. Of a
+layer that the second model quantizes, "cut off" are elements beyond the ends of its integers, and "steps used" is the
+share of those that some element takes. docs/layers.md explains what would help.`,
     )
     .action(async (first: string, second: string, { layers, json, ...options }: Options) => {
       if (options.calib !== undefined && options.eval !== undefined) {

@@ -100,13 +100,15 @@ export function make(): Command {
     .addHelpText(
       'after',
       `
-<data> is a folder with a data.json (arrays, transforms, labels, metric), an .npz with an array an input, or an
-.npy for a model with one input.
+<data> is a folder with a data.json (which names arrays, pictures, WAV files or token ids, what becomes of them, labels
+and the metric), an .npy for a model with one input, an .npz with an array an input, a .txt or .json of token ids, or a
+.ts or .js module that gives feeds. docs/data.md describes each.
 
 Examples
   quantc compile model.onnx --target cpu --calib data/ --eval data/
   quantc compile model.onnx --precision int8-dynamic
   quantc compile model.onnx --calib calib.npy --exclude 'head*' --exclude Softmax
+  quantc compile model.onnx --calib feeds.ts --eval feeds.ts
   quantc compile model.onnx --calib data/ --strict --json > report.json
 
 Exit codes: 0 done, 1 a proof failed, 2 bad usage or input, 3 a fault of quantc.`,
