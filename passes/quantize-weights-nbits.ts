@@ -21,6 +21,7 @@ import {
   type Target,
   targetFact,
   type Value,
+  type WeightBits,
   type WeightChoice,
   weightFact,
 } from '../src/index.js';
@@ -31,6 +32,7 @@ import {
   planProduct,
   planTable,
   precisionOf,
+  tableBits,
 } from './quantize-weights-nbits/plan.js';
 import {
   biasBehind,
@@ -55,14 +57,23 @@ export const quantizeWeightsNbits = definePass({
       blockSize: blockSizeFor(target, choice),
     };
     const { products, tables } = collect(model, plan, context);
-    const stored = new StoredWeights(model, choice);
     const tied = plan.form === 'MatMulNBits' ? tiesOf(products, tables) : new Map<Table, Product>();
-    for (const [table, product] of tied) stored.tie(table.tensor, product.tensor);
+    const stored = new StoredWeights(model, choice);
+    for (const table of tables) {
+      const product = tied.get(table);
+      const bits = product ? choice.bits : tableBits(plan);
+      const refused = planTable(table.tensor, plan, bits);
+      if (refused !== undefined) {
+        context.ledger.record(table.node, { precision: 'float', reason: refused });
+        continue;
+      }
+      if (product) stored.tie(table.tensor, product.tensor);
+      gatherPacked(model, table, bits, plan.blockSize, stored, context);
+    }
     for (const product of products) {
       if (plan.form === 'MatMulNBits') multiplyPacked(model, product, plan, stored, context);
       else insertDequantize(model, product, plan, context);
     }
-    for (const table of tables) gatherPacked(model, table, plan, stored, context);
   },
 });
 
@@ -74,7 +85,7 @@ function formOf({ weightOnly, name }: Target, { bits }: WeightChoice) {
   });
 }
 
-/** Every product and table that shall be quantized; the ledger tells why each of the others is not. */
+/** Every product that shall be quantized, and every table; the ledger tells why other nodes are not. */
 function collect(model: Model, plan: Plan, { ledger, facts }: PassContext) {
   const exclude = exclusionFact.find({ facts });
   const products: Product[] = [];
@@ -84,12 +95,7 @@ function collect(model: Model, plan: Plan, { ledger, facts }: PassContext) {
       const table = tableOf(node);
       const product = table ? undefined : productOf(node);
       const refused =
-        exclude?.(node) ??
-        (typeof product === 'string'
-          ? product
-          : table
-            ? planTable(table.tensor, plan)
-            : planProduct(product as Product, plan));
+        exclude?.(node) ?? (typeof product === 'string' ? product : product && planProduct(product, plan));
       if (refused !== undefined) ledger.record(node, { precision: 'float', reason: refused });
       else if (table) tables.push(table);
       else products.push(product as Product);
@@ -171,11 +177,12 @@ const trimmed = (inputs: readonly (Value | undefined)[]): (Value | undefined)[] 
 function gatherPacked(
   model: Model,
   { node, table, tensor }: Table,
-  { choice, blockSize }: Plan,
+  bits: WeightBits,
+  blockSize: number,
   stored: StoredWeights,
   context: PassContext,
 ): void {
-  const parts = stored.forTable(table, tensor, blockSize);
+  const parts = stored.forTable(table, tensor, blockSize, bits);
   const packed = createNode(
     { before: node },
     {
@@ -183,14 +190,14 @@ function gatherPacked(
       domain: 'com.microsoft',
       name: node.name,
       inputs: trimmed([parts.q, node.inputs[1], parts.scale, parts.zeroPoint]),
-      attributes: { bits: choice.bits, block_size: blockSize, gather_axis: 0, quantize_axis: 1 },
+      attributes: { bits, block_size: blockSize, gather_axis: 0, quantize_axis: 1 },
       outputs: [{ name: node.outputs[0]!.name, type: node.outputs[0]!.type }],
     },
   );
   importDomain(model, node);
-  context.changed(`GatherBlockQuantized, ${choice.bits} bits`, node);
+  context.changed(`GatherBlockQuantized, ${bits} bits`, node);
   context.ledger.record(node, {
-    precision: precisionOf(choice.bits),
+    precision: precisionOf(bits),
     kernel: 'GatherBlockQuantized',
     bytesBefore: tensor.byteLength,
     bytesAfter: parts.bytes,

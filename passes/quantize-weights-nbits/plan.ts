@@ -63,11 +63,17 @@ export function planProduct({ tensor, axis, turned }: Product, plan: Plan): stri
   return enough(tensor, after);
 }
 
+/** Bits of a table that no product reads: 8, which lose nothing that could be measured, where fewer bits lose much. */
+export function tableBits({ target, choice }: Plan): WeightBits {
+  return target.weightOnly!.tables.includes(8) ? 8 : choice.bits;
+}
+
 /** Why a table stays as it is, or undefined. */
-export function planTable(tensor: Tensor, { target, choice, blockSize, form }: Plan): string | undefined {
+export function planTable(tensor: Tensor, plan: Plan, bits: WeightBits): string | undefined {
+  const { target, blockSize, form } = plan;
+  const choice = { ...plan.choice, bits };
   const { activations, tables } = target.weightOnly!;
-  if (form !== 'MatMulNBits' || !tables.includes(choice.bits))
-    return `no kernel for tables of ${choice.bits} bits`;
+  if (form !== 'MatMulNBits' || !tables.includes(bits)) return `no kernel for tables of ${bits} bits`;
   if (!activations.includes(tensor.dtype)) return `${target.name} takes no ${tensor.dtype} here`;
   const [rows, width] = tensor.shape as [number, number];
   if (width % blockSize !== 0)

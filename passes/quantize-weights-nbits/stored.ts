@@ -9,6 +9,7 @@ import {
   Tensor,
   tensorType,
   type Value,
+  type WeightBits,
   type WeightChoice,
 } from '../../src/index.js';
 
@@ -64,18 +65,14 @@ export class StoredWeights {
   }
 
   /** As GatherBlockQuantized reads it: [rows, bytes of a row]. */
-  forTable(value: Value, table: Tensor, blockSize: number): StoredParts {
+  forTable(value: Value, table: Tensor, blockSize: number, bits: WeightBits): StoredParts {
     const known = this.#tables.get(table);
     if (known !== undefined) return known;
-    const parts = this.#quantized(table, 1, blockSize);
+    const parts = this.#quantized(table, 1, blockSize, bits);
     const { graph } = value;
     const rows = table.shape[0]!;
     const made: StoredParts = {
-      q: this.#add(
-        graph,
-        parts.q.with({ shape: [rows, parts.q.count / rows] }),
-        `${value.name}_q${this.#choice.bits}`,
-      ),
+      q: this.#add(graph, parts.q.with({ shape: [rows, parts.q.count / rows] }), `${value.name}_q${bits}`),
       scale: this.#add(graph, parts.scale, `${value.name}_scale`),
       zeroPoint: parts.zeroPoint && this.#add(graph, parts.zeroPoint, `${value.name}_zero_point`),
       bytes: bytesOfAll(parts),
@@ -86,7 +83,7 @@ export class StoredWeights {
 
   /** The table as a product reads it; the executor reshapes the constant once, while it loads the model. */
   #tied(weight: Value, table: Tensor, blockSize: number): StoredParts {
-    const parts = this.forTable(weight, table, blockSize);
+    const parts = this.forTable(weight, table, blockSize, this.#choice.bits);
     const { graph } = parts.q;
     const [rows, width] = table.shape as [number, number];
     const shape = [rows, width / blockSize, (blockSize * this.#choice.bits) / 8];
@@ -99,8 +96,8 @@ export class StoredWeights {
     return { ...parts, q: reshape.outputs[0]! };
   }
 
-  #quantized(tensor: Tensor, axis: 0 | 1, blockSize: number) {
-    const { bits, method = 'mse', symmetric = false } = this.#choice;
+  #quantized(tensor: Tensor, axis: 0 | 1, blockSize: number, bits = this.#choice.bits) {
+    const { method = 'mse', symmetric = false } = this.#choice;
     return blockQuantizedWeight(tensor, { bits, blockSize, axis, symmetric, method });
   }
 
