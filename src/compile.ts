@@ -52,7 +52,9 @@ const JUDGE_FACTOR = 3;
  * @throws QuantcError with kind `input` or `usage` for what is wrong with the request, `proof` when the emitted model
  * does not do what the plan promised.
  */
-export async function compile(request: CompileRequest): Promise<TargetReport[]> {
+export async function compile(asked: CompileRequest): Promise<TargetReport[]> {
+  // Data that are opened for a request are kept with it: a copy lives no longer than this compilation.
+  const request = { ...asked };
   const targets = resolveRequested(request.targets ?? ['cpu']);
   const cache = new AnswerCache(cacheFolder(request.cache));
   const staging = new Staging(request.out ?? 'dist');

@@ -25,7 +25,7 @@ export { decodeModel, decodeTensor, readModel } from './onnx/read.js';
 export { type WriteOptions, type WrittenFile, writeModel } from './onnx/write.js';
 export { type FactKey, factKey } from './pipeline/fact.js';
 export { decibels, type Judge, type JudgeOptions, type NoiseMetric } from './pipeline/judge.js';
-export { Ledger, type LedgerNote, type LedgerRow } from './pipeline/ledger.js';
+export { Ledger, type LedgerNote, type LedgerRow, type Suggestion } from './pipeline/ledger.js';
 export {
   definePass,
   type Engine,

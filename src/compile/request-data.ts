@@ -1,5 +1,5 @@
 import { openData, type Split } from '../calibration/data.js';
-import { sameSamples } from '../calibration/dataset.js';
+import { type DataSet, sameSamples } from '../calibration/dataset.js';
 import type { Model } from '../ir/graph.js';
 import type { Ledger } from '../pipeline/ledger.js';
 import { precisionFor } from '../recipe.js';
@@ -7,6 +7,24 @@ import type { Target } from '../target/target.js';
 import { halfOf } from './halves.js';
 import type { CompileRequest } from './request.js';
 import { oneByOne, randomSamples } from './samples.js';
+
+/** What was opened for a request: targets, and the mixes of a budget, are compiled one after the other on the same data. */
+const opened = new WeakMap<CompileRequest, Map<string, DataSet>>();
+
+async function openOnce(
+  request: CompileRequest,
+  path: string,
+  split: Split,
+  model: Model,
+  onProgress: (share: number) => void,
+): Promise<DataSet> {
+  const known = opened.get(request) ?? new Map<string, DataSet>();
+  opened.set(request, known);
+  const key = `${split} ${path}`;
+  const data = known.get(key) ?? (await openData(path, split, model.graph.inputs, { onProgress }));
+  known.set(key, data);
+  return data;
+}
 
 /** The data of a request, and what they make of `auto`. Ranges never come from data that are for evaluation. */
 export async function dataFor(
@@ -16,9 +34,8 @@ export async function dataFor(
   ledger: Ledger,
   onProgress: (share: number) => void,
 ) {
-  const { inputs } = model.graph;
   const open = async (path: string | undefined, split: Split) =>
-    path === undefined ? undefined : openData(path, split, inputs, { onProgress });
+    path === undefined ? undefined : openOnce(request, path, split, model, onProgress);
   const calib = await open(request.calib, 'calib');
   const evaluation = await open(request.eval, 'eval');
   if (splits(request) && target.executor === undefined && evaluation && evaluation.count > 1) {
