@@ -98,7 +98,7 @@ function collect(model: Model, plan: Plan, { ledger, facts }: PassContext) {
         exclude?.(node) ?? (typeof product === 'string' ? product : product && planProduct(product, plan));
       if (refused !== undefined) ledger.record(node, { precision: 'float', reason: refused });
       else if (table) tables.push(table);
-      else products.push(product as Product);
+      else if (product !== undefined) products.push(product as Product);
     }
   }
   return { products, tables };

@@ -12,10 +12,12 @@ export interface Product {
   readonly turned: boolean;
 }
 
-/** What the node multiplies by, or why it is no product that a kernel for weights of few bits takes. */
-export function productOf(node: Node): Product | string {
+/** What the node multiplies by; why no kernel for weights of few bits takes it; or nothing, where it has no weight. */
+export function productOf(node: Node): Product | string | undefined {
   const isGemm = node.is('Gemm');
-  if (!isGemm && !node.is('MatMul')) return `no kernel for weights of few bits takes ${node.opType}`;
+  if (!isGemm && !node.is('MatMul')) {
+    return WEIGHTED.has(node.opType) ? `no kernel for weights of few bits takes ${node.opType}` : undefined;
+  }
   const read = weightOf(node.inputs[1]);
   if (read === undefined) return 'its right side is not constant';
   const { tensor } = read;
@@ -28,6 +30,9 @@ export function productOf(node: Node): Product | string {
   const isTransposed = (isGemm && node.int('transB', 0) === 1) !== read.turned;
   return { node, ...read, axis: isTransposed ? 1 : 0 };
 }
+
+/** Operators whose weights stay as they are. */
+const WEIGHTED = new Set(['Conv', 'ConvTranspose', 'LSTM', 'GRU', 'RNN', 'Einsum', 'Attention']);
 
 /** A constant, or a constant behind a Transpose of its two dimensions. */
 function weightOf(value: Value | undefined): Pick<Product, 'weight' | 'tensor' | 'turned'> | undefined {
