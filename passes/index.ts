@@ -41,6 +41,7 @@ import { mergeConstantArithmetic } from './merge-constant-arithmetic.js';
 import { mergeReshapes } from './merge-reshapes.js';
 import { mergeTransposes } from './merge-transposes.js';
 import { nameNodes } from './name-nodes.js';
+import { padConvolutionChannels } from './pad-convolution-channels.js';
 import { shapeTargets } from './shape-targets.js';
 import { sortNodes } from './sort-nodes.js';
 import { staticShapes } from './static-shapes.js';
@@ -165,6 +166,7 @@ export const targetLowerings = {
   lowerIntegers,
   lowerRounding,
   lowerLogic,
+  padConvolutionChannels,
 } as const satisfies Readonly<Record<string, Pass>>;
 
 /**

@@ -45,6 +45,7 @@ export const webgpu = defineTarget({
       'lower-integers',
       'lower-rounding',
       'lower-logic',
+      'pad-convolution-channels',
     ],
     // What the WebGPU specification guarantees for maxStorageBufferBindingSize.
     largestTensor: 128 << 20,
