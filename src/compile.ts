@@ -30,7 +30,7 @@ import { recipeFor } from './recipe.js';
 import { type FileFacts, type Proof, reportText, type TargetReport } from './report/report.js';
 import { VERSION } from './report/version.js';
 import { createEngine } from './runtime/engine.js';
-import { exclusionFact, judgedByLikeness, targetFact, weightFact } from './target/facts.js';
+import { exclusionFact, floatModelFact, judgedByLikeness, targetFact, weightFact } from './target/facts.js';
 import { mixFact } from './target/mix.js';
 import type { Target } from './target/target.js';
 import { kvCacheFact, maxPositionsFact } from './transformer/facts.js';
@@ -189,6 +189,7 @@ async function compileFor(
   exclusionFact.set({ facts }, withoutBroken(exclusionOf(model, request.exclude ?? []), broken, ledger));
   for (const graph of model.graphs()) for (const node of graph.nodes()) ledger.record(node, {});
   const before = cloneModel(model).model;
+  floatModelFact.set({ facts }, before);
   await run(recipe.quantize);
   const after = cloneModel(model).model;
   await run(recipe.finish);

@@ -47,6 +47,7 @@ export {
 export { type ErrorFacts, ErrorSum, errorOf } from './quant/error.js';
 export type { FittedScales, ScaleSearch } from './quant/fit.js';
 export { type Granularity, type Layout, layoutOf } from './quant/layout.js';
+export { descend, type Metric, metricOf, nearestPlane, type RowsToRound } from './quant/nearest-plane.js';
 export { pack, unpack } from './quant/pack.js';
 export { dequantize, type QuantizedArray, type QuantizeSpec, quantize } from './quant/quantize.js';
 export {
@@ -54,6 +55,8 @@ export {
   type QuantizedWeight,
   quantizedWeight,
   type WeightOptions,
+  type WeightSpec,
+  weightJob,
 } from './quant/weight.js';
 export type { ErrorFigures, Evaluation, FileFacts, Proof, Report, TargetReport } from './report/report.js';
 export { type Bindings, type Bound, constant, node, scalar, value } from './rewrite/binding.js';

@@ -12,6 +12,7 @@ import { placeOnExecutor } from '../passes/place-on-executor.js';
 import { planIntegerKernels } from '../passes/plan-integer-kernels.js';
 import { quantizeDynamic } from '../passes/quantize-dynamic.js';
 import { quantizeWeightsNbits } from '../passes/quantize-weights-nbits.js';
+import { roundWeights } from '../passes/round-weights.js';
 import { shortenNames } from '../passes/shorten-names.js';
 import { smoothQuant } from '../passes/smooth-quant.js';
 import { QuantcError } from './errors/error.js';
@@ -121,6 +122,13 @@ export const ALGORITHMS: readonly Algorithm[] = [
       'Dong et al., HAWQ-V2, 2020; Pandey et al., A Practical Mixed Precision Algorithm, 2023 (section 3)',
     byDefault: true,
   },
+  {
+    pass: roundWeights,
+    stage: 'integers',
+    source:
+      'Frantar et al., GPTQ, 2022 (section 3), as the nearest plane of Babai, 1986; biases by Nagel et al., 2019 (section 4.2)',
+    byDefault: true,
+  },
 ];
 
 /**
@@ -153,13 +161,13 @@ function quantizing(precision: Exclude<Precision, 'auto'>, chosen: readonly Algo
         chooseRanges,
         ...at('plan'),
         insertQdq,
-        ...at('integers'),
         compressWeights,
+        ...at('integers'),
       ];
     case 'int8-dynamic':
-      return [quantizeDynamic, compressWeights];
+      return [quantizeDynamic, compressWeights, ...at('integers')];
     case 'int8-weights':
-      return [compressWeights];
+      return [compressWeights, ...at('integers')];
     case 'int4':
     case 'int2':
     case 'int8-blocks':

@@ -1,4 +1,4 @@
-import type { Value } from '../ir/graph.js';
+import type { Model, Value } from '../ir/graph.js';
 import { factKey } from '../pipeline/fact.js';
 import type { WeightBits, WeightMethod } from '../quant/block-fit.js';
 import type { Exclusion, Plan } from './plan.js';
@@ -22,6 +22,9 @@ export const rangesFact = factKey<ReadonlyMap<Value, Range>>('calibrated');
 export const rangeChoicesFact = factKey<ReadonlyMap<string, ReadonlyMap<Value, Range>>>('range-choices');
 /** True where the model is judged by how alike its outputs are to the float model's, rather than by labels. */
 export const judgedByLikeness = factKey<boolean>('judged-by-likeness');
+
+/** The float model, canonical, before anything was quantized: what candidates are compared with. */
+export const floatModelFact = factKey<Model>('float-model');
 
 /** How weights of few bits are made. */
 export interface WeightChoice {

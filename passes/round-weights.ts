@@ -1,0 +1,243 @@
+/**
+ * Weights rounded together. Rounding each to the nearest integer makes every single error as small as it can be; what
+ * counts is what the errors add up to in the layer's output. For the errors d = ŵ − w of a row that is d·A·dᵀ, with
+ * A = E[x·xᵀ] over the layer's inputs in the quantized model, and `nearestPlane` finds integers that keep it small.
+ * What errors do to the mean of the output, a bias takes back:
+ *   Ŵ·x + b̂,  b̂ = b − (Ŵ − W)·E[x],   leaves   d·(A − E[x]·E[x]ᵀ)·dᵀ
+ * so that with a bias the metric is the covariance. All layers are done at once: none makes up for another's errors.
+ */
+import {
+  type Bounds,
+  biasScaleFloor,
+  decibels,
+  definePass,
+  descend,
+  floatModelFact,
+  type Metric,
+  metricOf,
+  nearestPlane,
+  type PassContext,
+  usableBounds,
+} from '../src/index.js';
+import { type QuantizedLayer, quantizedLayers, type Reader } from './quantized/layer.js';
+import { type Moments, momentsOf, partsOf } from './quantized/moments.js';
+import { matrixOf, remembered, scalesOf, storeBias, storeIntegers } from './quantized/store.js';
+
+/** Samples that the moments are taken over: images give thousands of columns each. */
+const SAMPLES = 64;
+/** Bytes of moments held at a time; layers come in groups that stay below. */
+const MOMENT_BYTES = 128 << 20;
+/** Weights whose integers are held in memory until the file is written; models with more stay as they are. */
+const MOST_WEIGHTS = 1 << 27;
+/** Added to the diagonal, as a share of its mean: what the metric cannot know, and what few columns leave unsure. */
+const DAMPING = 1e-3;
+const DAMPING_A_COLUMN = 0.1;
+/** Smaller scales that are tried, as shares of the present one. */
+const SHRINK = [1, 0.9, 0.8];
+const SWEEPS = 4;
+
+export const roundWeights = definePass({
+  name: 'round-weights',
+  doc: 'integers of a weight, each the nearest, → those that change the layer’s output least; biases take what moves its mean',
+  needs: ['typed'],
+  async run(model, context) {
+    const { watch, judge } = context.engine;
+    const layers = quantizedLayers(model, context.decline).filter((layer) => isPossible(layer, context));
+    if (layers.length === 0) return;
+    if (watch === undefined) {
+      context.decline('there are no calibration samples');
+      return;
+    }
+    if (layers.reduce((sum, { weight }) => sum + weight.count, 0) > MOST_WEIGHTS) {
+      const message = 'weights were rounded one by one: there are too many to hold their integers in memory';
+      context.ledger.note('info', 'round-weights', message, this.name);
+      return;
+    }
+    const float = floatModelFact.find(context);
+    const judged = float && (await judge?.(float));
+    const before = judged && sum(await judged.noise(model));
+    const restore = remembered(layers);
+    for (const group of inGroups(layers)) {
+      const moments = await momentsOf(model, group, SAMPLES, context);
+      for (const layer of group) round(layer, moments, context);
+    }
+    if (judged === undefined || before === undefined) return;
+    const after = sum(await judged.noise(model));
+    const kept = after <= before;
+    if (!kept) restore();
+    const found = `${decibels(before).toFixed(1)} dB one by one, ${decibels(after).toFixed(1)} dB together`;
+    context.ledger.note(
+      'info',
+      'round-weights',
+      `${layers.length === 1 ? 'one weight' : `${layers.length} weights`} ${kept ? 'rounded together' : 'left as they were'}: ${found} on calibration samples`,
+      this.name,
+    );
+  },
+});
+
+const sum = (values: readonly number[]): number => values.reduce((total, each) => total + each, 0);
+
+function isPossible(layer: QuantizedLayer, context: PassContext): boolean {
+  if (partsOf(layer) !== undefined) return true;
+  context.decline('it sums over too many inputs, which cannot be parted evenly', layer.readers[0]!.node);
+  return false;
+}
+
+/** Layers in order, as many at a time as there is room for. */
+function inGroups(layers: readonly QuantizedLayer[]): QuantizedLayer[][] {
+  const groups: QuantizedLayer[][] = [];
+  let room = 0;
+  for (const layer of layers) {
+    const parts = partsOf(layer)!;
+    const rows = (layer.size * layer.groups) / parts;
+    // Doubles here and floats that leave the graph, for every reader.
+    const bytes = 12 * rows * rows * parts * layer.readers.length;
+    if (groups.length === 0 || bytes > room) {
+      groups.push([]);
+      room = MOMENT_BYTES;
+    }
+    groups.at(-1)!.push(layer);
+    room -= bytes;
+  }
+  return groups;
+}
+
+function round(layer: QuantizedLayer, moments: ReadonlyMap<Reader, Moments>, context: PassContext): void {
+  const { rows, size, groups, readers } = layer;
+  const weights = matrixOf(layer);
+  const scales = scalesOf(layer);
+  if (!weights.every(Number.isFinite)) {
+    context.decline('not all of its weights are finite', readers[0]!.node);
+    return;
+  }
+  const seen = readers.map((reader) => moments.get(reader)!);
+  const centred = readers.every(({ bias }) => bias !== undefined);
+  const parts = partsOf(layer)!;
+  const inner = (size * groups) / parts;
+  const channels = rows / groups;
+  const bounds = usableBounds(layer.spec.dtype, layer.spec);
+  const floor = scaleFloorOf(layer);
+  const perRow = layer.scale.constant!.count === rows;
+  const integers = new Float64Array(weights.length);
+  for (let group = 0; group < groups; group++) {
+    const own = scales.subarray(group * channels, (group + 1) * channels);
+    const cuts = Array.from({ length: parts / groups }, (_, cut) => {
+      const part = (group * parts) / groups + cut;
+      return {
+        metric: metricFor(seen, part, inner, centred),
+        weights: columns(weights, group * channels, channels, size, cut * inner, inner),
+        q: new Float64Array(channels * inner),
+      };
+    });
+    const limits = floor?.subarray(group * channels, (group + 1) * channels);
+    roundRows(cuts, own, bounds, perRow ? SHRINK : [1], limits);
+    cuts.forEach(({ q }, cut) => {
+      for (let r = 0; r < channels; r++)
+        integers.set(q.subarray(r * inner, (r + 1) * inner), (group * channels + r) * size + cut * inner);
+    });
+  }
+  storeIntegers(layer, integers, scales);
+  readers.forEach(({ bias }, at) => {
+    if (bias === undefined) return;
+    const { mean } = seen[at]!;
+    const shift = new Float64Array(rows);
+    for (let r = 0; r < rows; r++) {
+      const from = Math.floor(r / channels) * size;
+      for (let k = 0; k < size; k++)
+        shift[r]! -= (integers[r * size + k]! * scales[r]! - weights[r * size + k]!) * mean[from + k]!;
+    }
+    storeBias(layer, bias, centred ? shift : new Float64Array(rows));
+  });
+  context.changed(`weights rounded together over ${seen[0]!.count} inputs`, readers[0]!.node);
+}
+
+/** A stretch of the columns of some rows, with its metric. */
+interface Cut {
+  readonly metric: Metric;
+  readonly weights: Float64Array;
+  readonly q: Float64Array;
+}
+
+/** Integers of rows and, where a smaller one costs less, their scales. */
+function roundRows(
+  cuts: readonly Cut[],
+  scales: Float32Array,
+  bounds: Bounds,
+  shrink: readonly number[],
+  floor: Float64Array | undefined,
+): void {
+  const present = scales.slice();
+  const least = new Float64Array(scales.length).fill(Number.POSITIVE_INFINITY);
+  for (const ratio of shrink) {
+    const tried = present.map((scale, r) => Math.max(scale * ratio, Math.min(scale, floor?.[r] ?? 0)));
+    const found = cuts.map(({ metric, weights }) => {
+      const q = new Float64Array(weights.length);
+      return { q, costs: nearestPlane(metric, { weights, scales: tried, bounds }, q) };
+    });
+    for (let r = 0; r < scales.length; r++) {
+      const cost = found.reduce((total, { costs }) => total + costs[r]!, 0);
+      if (!(cost < least[r]!)) continue;
+      least[r] = cost;
+      scales[r] = tried[r]!;
+      cuts.forEach(({ metric: { size }, q }, cut) => {
+        q.set(found[cut]!.q.subarray(r * size, (r + 1) * size), r * size);
+      });
+    }
+  }
+  for (const { metric, weights, q } of cuts) descend(metric, { weights, scales, bounds }, q, SWEEPS);
+}
+
+/** The metric of one part: the second moments of all readers together, about the mean where biases take it. */
+function metricFor(seen: readonly Moments[], part: number, size: number, centred: boolean): Metric {
+  const matrix = new Float64Array(size * size);
+  let count = 0;
+  for (const { second, mean, count: columns } of seen) {
+    const from = second[part]!;
+    const at = part * size;
+    count += columns;
+    for (let i = 0; i < size; i++) {
+      for (let j = 0; j < size; j++)
+        matrix[i * size + j]! += from[i * size + j]! - (centred ? mean[at + i]! * mean[at + j]! : 0);
+    }
+  }
+  let trace = 0;
+  for (let i = 0; i < size; i++) trace += matrix[i * size + i]!;
+  // Inputs that are always zero, or always the same, leave nothing to weigh: then each weight counts alike.
+  const tells = trace > 0 && Number.isFinite(trace);
+  const share = tells ? trace / size : 1;
+  if (!tells) matrix.fill(0);
+  for (let damping = DAMPING + (DAMPING_A_COLUMN * size) / count; ; damping *= 10) {
+    const damped = matrix.slice();
+    for (let i = 0; i < size; i++) damped[i * size + i]! += share * damping;
+    const metric = metricOf(damped, size);
+    if (metric !== undefined) return metric;
+  }
+}
+
+/** Columns from `first` on of some rows of a matrix. */
+function columns(
+  matrix: Float64Array,
+  row: number,
+  rows: number,
+  size: number,
+  first: number,
+  count: number,
+): Float64Array {
+  const result = new Float64Array(rows * count);
+  for (let r = 0; r < rows; r++) {
+    const at = (row + r) * size + first;
+    result.set(matrix.subarray(at, at + count), r * count);
+  }
+  return result;
+}
+
+/** The least scale with which every reader's bias fits int32. */
+function scaleFloorOf({ readers }: QuantizedLayer): Float64Array | undefined {
+  let floor: Float64Array | undefined;
+  for (const { bias } of readers) {
+    if (bias?.kind !== 'int32') continue;
+    const own = biasScaleFloor(bias.float.toFloat32(), bias.inputScale);
+    floor = floor?.map((least, row) => Math.max(least, own[row]!)) ?? own;
+  }
+  return floor;
+}

@@ -1,0 +1,141 @@
+/**
+ * Rounding of many weights together. The error of a single weight cannot be helped; what the errors add up to in the
+ * layer's output can. With A = E[x·xᵀ] over the inputs x of a layer, errors d of one row of weights cost dᵀ·A·d, and
+ * where inputs are alike (neighbouring pixels are) errors that cancel cost next to nothing. The integers that cost least
+ * are the point of a lattice nearest to the weights in the metric A. Babai's nearest plane finds a near one: with
+ * A = Rᵀ·R, R upper triangular, weights are rounded from the last to the first, each after what the errors of those
+ * before it call for. That is GPTQ (Frantar et al., arXiv 2210.17323, with its order of columns by their inputs'
+ * size), without the inverse of A.
+ */
+import { type Bounds, roundHalfEven } from './affine.js';
+import { choleskyInPlace } from './cholesky.js';
+
+/** A symmetric positive definite matrix prepared for rounding. */
+export interface Metric {
+  readonly size: number;
+  /** The matrix itself, [size, size]. */
+  readonly matrix: Float64Array;
+  /** Which weight stands at each place of the factor: those of small inputs first, which are rounded last. */
+  readonly order: Int32Array;
+  /** R with each row divided by its diagonal, in that order: [size, size], what lies above the diagonal. */
+  readonly upper: Float64Array;
+  /** The squares of R's diagonal. */
+  readonly pivots: Float64Array;
+}
+
+/** Factors a symmetric matrix [size, size]; undefined when it is not positive definite: add to its diagonal. */
+export function metricOf(matrix: Float64Array, size: number): Metric | undefined {
+  const order = Int32Array.from({ length: size }, (_, i) => i);
+  order.sort((a, b) => matrix[a * size + a]! - matrix[b * size + b]! || a - b);
+  const lower = new Float64Array(size * size);
+  for (let i = 0; i < size; i++) {
+    const row = order[i]! * size;
+    for (let j = 0; j <= i; j++) lower[i * size + j] = matrix[row + order[j]!]!;
+  }
+  if (!choleskyInPlace(lower, size)) return undefined;
+  const upper = new Float64Array(size * size);
+  const pivots = new Float64Array(size);
+  for (let j = 0; j < size; j++) {
+    const pivot = lower[j * size + j]!;
+    pivots[j] = pivot * pivot;
+    for (let i = 0; i < j; i++) upper[i * size + j] = lower[j * size + i]! / Math.sqrt(pivots[i]!);
+  }
+  return { size, matrix, order, upper, pivots };
+}
+
+/** Rows of weights to round, each with a scale. */
+export interface RowsToRound {
+  /** [rows, size] */
+  readonly weights: Float64Array;
+  /** One a row. */
+  readonly scales: ArrayLike<number>;
+  /** The integers that may be used. */
+  readonly bounds: Bounds;
+}
+
+/**
+ * Integers near weights / scale in a metric, each row for itself.
+ * @param q where the integers go, [rows, size]
+ * @returns the cost dᵀ·A·d of each row's errors d = q·scale − weight
+ */
+export function nearestPlane(
+  { size, order, upper, pivots }: Metric,
+  { weights, scales, bounds }: RowsToRound,
+  q: Float64Array,
+): Float64Array {
+  const { min, max } = bounds;
+  const rows = weights.length / size;
+  const costs = new Float64Array(rows);
+  // Four rows share each reading of the factor.
+  const errors = new Float64Array(4 * size);
+  for (let first = 0; first < rows; first += 4) {
+    const lanes = Math.min(4, rows - first);
+    errors.fill(0);
+    for (let i = size - 1; i >= 0; i--) {
+      const row = i * size;
+      let s0 = 0;
+      let s1 = 0;
+      let s2 = 0;
+      let s3 = 0;
+      for (let j = i + 1, at = 4 * j; j < size; j++, at += 4) {
+        const u = upper[row + j]!;
+        s0 += u * errors[at]!;
+        s1 += u * errors[at + 1]!;
+        s2 += u * errors[at + 2]!;
+        s3 += u * errors[at + 3]!;
+      }
+      for (let lane = 0; lane < lanes; lane++) {
+        const carried = lane === 0 ? s0 : lane === 1 ? s1 : lane === 2 ? s2 : s3;
+        const at = (first + lane) * size + order[i]!;
+        const weight = weights[at]!;
+        const scale = scales[first + lane]!;
+        const rounded = Math.min(Math.max(roundHalfEven((weight - carried) / scale), min), max);
+        const error = rounded * scale - weight;
+        q[at] = rounded;
+        errors[4 * i + lane] = error;
+        costs[first + lane]! += pivots[i]! * (error + carried) * (error + carried);
+      }
+    }
+  }
+  return costs;
+}
+
+/**
+ * Moves single integers for as long as that makes a row cost less: what the nearest plane leaves.
+ * @param q integers [rows, size], changed in place
+ * @param sweeps how often each row is gone through, at most
+ */
+export function descend(
+  { size, matrix }: Metric,
+  { weights, scales, bounds }: RowsToRound,
+  q: Float64Array,
+  sweeps: number,
+): void {
+  const rows = weights.length / size;
+  const gradient = new Float64Array(size);
+  for (let row = 0; row < rows; row++) {
+    const scale = scales[row]!;
+    const at = row * size;
+    gradient.fill(0);
+    for (let j = 0; j < size; j++)
+      addScaled(gradient, matrix, j * size, q[at + j]! * scale - weights[at + j]!);
+    for (let sweep = 0, moved = true; moved && sweep < sweeps; sweep++) {
+      moved = false;
+      for (let i = 0; i < size; i++) {
+        const curvature = matrix[i * size + i]!;
+        const wished = q[at + i]! - roundHalfEven(gradient[i]! / (scale * curvature));
+        const next = Math.min(Math.max(wished, bounds.min), bounds.max);
+        const step = (next - q[at + i]!) * scale;
+        if (step * (2 * gradient[i]! + step * curvature) >= 0) continue;
+        q[at + i] = next;
+        addScaled(gradient, matrix, i * size, step);
+        moved = true;
+      }
+    }
+  }
+}
+
+function addScaled(sum: Float64Array, matrix: Float64Array, row: number, factor: number): void {
+  if (factor === 0) return;
+  for (let i = 0; i < sum.length; i++) sum[i]! += matrix[row + i]! * factor;
+}
