@@ -22,6 +22,8 @@ export interface CalibrateOptions {
   readonly onProgress?: (share: number) => void;
   /** Told of each value that cannot be observed, and why; it is absent from the answer. */
   readonly onSkip?: (value: Value, reason: string) => void;
+  /** Told when the values of one run take more than `maxMemory`, and the model cannot be cut so that they do not. */
+  readonly onExceeded?: (bytes: number) => void;
 }
 
 const USUAL_MEMORY = 256 * 2 ** 20;
@@ -121,9 +123,16 @@ async function observe(
         onDone,
         check: () => throwIfAborted(options.signal),
         measured(bytes) {
-          if (measured !== undefined) return false;
+          const first = measured === undefined;
           measured = new Map(wanted.map((value, i) => [value, bytes[i]!]));
-          return stages.some((stage) => isTooLarge(stage, measured!, memory));
+          const largest = Math.max(0, ...stages.map((stage) => bytesOfStage(stage, measured!)));
+          if (largest <= memory) return false;
+          const divisible = stages.some(
+            (stage) => stage.outputs.size > 1 && bytesOfStage(stage, measured!) > memory,
+          );
+          if (first && divisible) return true;
+          options.onExceeded?.(largest);
+          return false;
         },
       }),
     );
@@ -134,9 +143,9 @@ async function observe(
   return new Map(wanted.map((value, i) => [value, observers![i]!]));
 }
 
-function isTooLarge({ outputs }: Stage, sizes: ReadonlyMap<Value, number>, ceiling: number): boolean {
-  const bytes = [...outputs.keys()].map((value) => sizes.get(value) ?? guessedBytes(value));
-  return outputs.size > 1 && bytes.reduce((sum, each) => sum + each, 0) > ceiling;
+/** What a stage gives out in one run. */
+function bytesOfStage({ outputs }: Stage, sizes: ReadonlyMap<Value, number>): number {
+  return [...outputs.keys()].reduce((sum, value) => sum + (sizes.get(value) ?? guessedBytes(value)), 0);
 }
 
 function whyNot(value: Value, model: Model): string | undefined {

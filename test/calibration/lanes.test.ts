@@ -85,8 +85,16 @@ describe('lanes', () => {
       a = Relu (x) b = Sigmoid (a) c = Tanh (b) y = Add (a, c) }`);
     const data = memoryData({ x: normal([6, 5000]) }, { batch: 2 });
     const whole = await everything(model, floats(model), data, { threads: 1 });
-    const tight = await everything(model, floats(model), data, { threads: 1, maxMemory: 25_000 });
-    expect(tight).to.deep.equal(whole);
+    for (const [maxMemory, told] of [
+      [25_000, []],
+      [10_000, [20_000]],
+    ] as const) {
+      const exceeded = new Set<number>();
+      const onExceeded = (bytes: number) => exceeded.add(bytes);
+      const tight = await everything(model, floats(model), data, { threads: 1, maxMemory, onExceeded });
+      expect(tight).to.deep.equal(whole);
+      expect([...exceeded]).to.deep.equal(told);
+    }
   });
 
   it('takes outputs whose shapes change from sample to sample, with what is fed or what it holds', async () => {
