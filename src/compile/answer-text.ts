@@ -10,12 +10,15 @@ type ArrayName = keyof typeof ARRAYS;
 /** The mark of what JSON cannot say: `{"$": "NaN"}`, `{"$": "Float32Array", "base64": "…"}`. */
 const MARK = '$';
 
+/** How members of objects are put in order: as they came, for answers, or by their names, for keys. */
+type Order = 'given' | 'sorted';
+
 /**
- * Text that is equal for equal data: members of objects stand in the order of their names; those that are `undefined`
- * are left out.
+ * Text that data can be had back from, members of objects in their order; those that are `undefined` are left out.
+ * @param order `sorted` gives equal texts for equal data, in whatever order members were added
  * @throws QuantcError F_CACHE_DATA for what cannot be brought back: functions, bigints, maps, class instances
  */
-export function textOf(data: unknown): string {
+export function textOf(data: unknown, order: Order = 'given'): string {
   switch (typeof data) {
     case 'string':
     case 'boolean':
@@ -25,14 +28,14 @@ export function textOf(data: unknown): string {
         ? JSON.stringify(data)
         : `{"${MARK}":"${Object.is(data, -0) ? '-0' : data}"}`;
     case 'object':
-      return data === null ? 'null' : objectText(data);
+      return data === null ? 'null' : objectText(data, order);
     default:
       return fault('F_CACHE_DATA', `a ${typeof data} cannot be kept`);
   }
 }
 
-function objectText(data: object): string {
-  if (Array.isArray(data)) return `[${data.map(textOf).join()}]`;
+function objectText(data: object, order: Order): string {
+  if (Array.isArray(data)) return `[${data.map((each) => textOf(each, order)).join()}]`;
   if (ArrayBuffer.isView(data) && data.constructor.name in ARRAYS) {
     const base64 = Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString('base64');
     return `{"${MARK}":"${data.constructor.name}","base64":"${base64}"}`;
@@ -41,8 +44,8 @@ function objectText(data: object): string {
   if ((prototype !== Object.prototype && prototype !== null) || MARK in data)
     fault('F_CACHE_DATA', `a ${data.constructor?.name ?? 'thing'} cannot be kept`);
   const members = Object.entries(data).filter(([, value]) => value !== undefined);
-  members.sort(([a], [b]) => (a < b ? -1 : 1));
-  return `{${members.map(([name, value]) => `${JSON.stringify(name)}:${textOf(value)}`).join()}}`;
+  if (order === 'sorted') members.sort(([a], [b]) => (a < b ? -1 : 1));
+  return `{${members.map(([name, value]) => `${JSON.stringify(name)}:${textOf(value, order)}`).join()}}`;
 }
 
 /** What a text of {@link textOf} stands for. @throws SyntaxError for what is none */

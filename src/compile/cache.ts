@@ -59,7 +59,7 @@ export class AnswerCache {
    * @throws QuantcError F_CACHE_DATA where key or answer are not plain data; see `answer-text.ts`
    */
   async remember<T>(kind: string, key: readonly unknown[], compute: () => Promise<T>): Promise<T> {
-    const question = textOf([kind, codeDigest(), key]);
+    const question = textOf([kind, codeDigest(), key], 'sorted');
     const name = sha256(question);
     let text = this.#asked.get(name);
     if (text === undefined) {

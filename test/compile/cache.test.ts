@@ -47,6 +47,14 @@ describe('the cache', () => {
     expect(answer.calls).to.equal(4);
   });
 
+  it('keeps the order of what an answer holds', async () => {
+    const answer = { second: 1, first: { z: 1, a: 2 } };
+    for (const at of [folder, folder, undefined]) {
+      const told = await new AnswerCache(at).remember('order', [], async () => answer);
+      expect(JSON.stringify(told)).to.equal(JSON.stringify(answer));
+    }
+  });
+
   it('gives every asker a copy', async () => {
     const cache = new AnswerCache(undefined);
     const answer = counted([1, 2]);
