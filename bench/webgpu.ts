@@ -1,0 +1,123 @@
+/**
+ * Real models for the WebGPU target, on the real executor: what stays on the CPU, and how far the answers lie from the
+ * float model's on native WebGPU, and in a headless browser on WebGPU and WebAssembly.
+ *   npx tsx bench/webgpu.ts [--models silero,mnist] [--precision float] [--browser] [--samples 1]
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { openData } from '../src/calibration/data.js';
+import { syntheticData } from '../src/calibration/synthetic.js';
+import { compile } from '../src/compile.js';
+import { readModel } from '../src/onnx/read.js';
+import { parsePrecision } from '../src/recipe.js';
+import { type Comparison, compareSessions, type Feed } from '../src/runtime/compare.js';
+import type { Executor } from '../src/runtime/executor.js';
+import { withSession } from '../src/runtime/session.js';
+import { type Browser, launchBrowser } from '../src/runtime/webgpu/browser.js';
+import { webgpuNative } from '../src/runtime/webgpu/native.js';
+import { sharedPath } from '../test/shared.js';
+
+const MODELS = [
+  'mnist-opset8',
+  'resnet8-tiny',
+  'resnet20-cifar',
+  'nsnet2-gru',
+  'magika',
+  'silero-vad',
+  'stories260k',
+  'kwt1-keyword',
+  'bert-tiny-messy',
+  'espcn-x3',
+  'mobilenetv2',
+  'ultraface-rfb320',
+  'style-starry',
+  'ppocr-det',
+  'yolox-nano',
+  'shakewiki-3.4m',
+  'qdq-mobilenetv2',
+] as const;
+
+const { values: options } = parseArgs({
+  options: {
+    models: { type: 'string' },
+    precision: { type: 'string', default: 'float' },
+    browser: { type: 'boolean', default: false },
+    samples: { type: 'string', default: '1' },
+  },
+});
+const precision = parsePrecision(options.precision);
+const wanted = options.models?.split(',');
+
+/** The least signal-to-noise ratio among outputs, in dB. */
+const least = (outputs: readonly Comparison[]): number =>
+  Math.min(...outputs.map(({ sqnr, identical }) => (identical ? Number.POSITIVE_INFINITY : sqnr)));
+const decibels = (value: number): string => (Number.isFinite(value) ? `${value.toFixed(1)} dB` : 'equal');
+
+async function feedsFor(folder: string, file: string): Promise<Feed[]> {
+  const { inputs } = readModel(file).graph;
+  const data = await openData(folder, 'calib', inputs).catch(() => syntheticData(inputs));
+  const feeds: Feed[] = [];
+  for await (const feed of data.first(Number(options.samples))) feeds.push(feed);
+  return feeds;
+}
+
+/** Runs the emitted file on an executor and compares it with the float model; says too whether nothing fell back. */
+async function against(float: string, emitted: string, executor: Executor, feeds: readonly Feed[]) {
+  const loaded = await executor.open(emitted);
+  try {
+    const outputs = await withSession(float, {}, (session) => compareSessions(session, loaded, feeds));
+    return `${decibels(least(outputs))}${loaded.strict ? ', strict' : ''}`;
+  } finally {
+    await loaded.release().catch(() => undefined);
+  }
+}
+
+const root = mkdtempSync(join(tmpdir(), 'quantc-webgpu-bench-'));
+let browser: Browser | undefined;
+try {
+  if (options.browser) browser = await launchBrowser();
+  for (const name of MODELS) {
+    if (wanted && !wanted.some((part) => name.includes(part))) continue;
+    const folder = sharedPath('models', name);
+    if (folder === undefined) continue;
+    const float = join(folder, 'model.onnx');
+    const out = join(root, name);
+    const cells: string[] = [];
+    try {
+      const feeds = await feedsFor(folder, float);
+      // The executor is run below, and its figures shown: the proof inside need not run it as well.
+      const [report] = await compile({
+        model: float,
+        targets: ['webgpu'],
+        precision,
+        calib: await openData(folder, 'calib', readModel(float).graph.inputs).then(
+          () => folder,
+          () => undefined,
+        ),
+        proofSamples: Number(options.samples),
+        out,
+      });
+      const emitted = join(out, report!.files[0]!.path);
+      const [native] = report!.proof.elsewhere ?? [];
+      const onNative = native ? Math.min(...native.outputs.map(({ sqnr }) => sqnr ?? 999)) : Number.NaN;
+      cells.push(`native ${onNative.toFixed(1)} dB${native?.strict ? ', strict' : ''}`);
+      for (const executor of browser ? [browser.webgpu, browser.wasm] : [])
+        cells.push(
+          `${executor === browser!.wasm ? 'wasm' : 'browser'} ${await against(float, emitted, executor, feeds)}`,
+        );
+      const onCpu = report!.ledger.filter(({ kernel }) => kernel === 'cpu');
+      const fallen = onCpu.filter(({ reason }) => !reason?.startsWith('computes from sizes'));
+      cells.push(`${onCpu.length - fallen.length} nodes from sizes alone`);
+      for (const { node, reason } of fallen) cells.push(`CPU: ${node}: ${reason}`);
+    } catch (error) {
+      cells.push(`!!! ${error instanceof Error ? error.message : String(error)}`);
+    }
+    console.log([name.padEnd(18), ...cells].join(' | '));
+  }
+} finally {
+  await browser?.close();
+  await webgpuNative.close();
+  rmSync(root, { recursive: true, force: true });
+}
