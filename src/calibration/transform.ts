@@ -151,11 +151,21 @@ function* channelRuns(shape: readonly number[], transform: Transform) {
 function affine(stored: ArrayLike<number>, shape: readonly number[], transform: Transform): Float32Array {
   const out = new Float32Array(stored.length);
   const { scale = 1, mean = [0], std = [1] } = transform;
+  const of = (x: number, channel: number): number =>
+    (x * scale - mean[channel % mean.length]!) / std[channel % std.length]!;
+  if (stored instanceof Uint8Array) {
+    // Bytes are looked up: there are only 256 of them.
+    const tables = Array.from({ length: channelsOf(shape, transform) }, (_, channel) =>
+      Float32Array.from({ length: 256 }, (_, x) => of(x, channel)),
+    );
+    for (const { channel, inner, from, step, to, stride } of channelRuns(shape, transform)) {
+      const table = tables[channel]!;
+      for (let i = 0; i < inner; i++) out[to + i * stride] = table[stored[from + i * step]!]!;
+    }
+    return out;
+  }
   for (const { channel, inner, from, step, to, stride } of channelRuns(shape, transform)) {
-    const shift = mean[channel % mean.length]!;
-    const spread = std[channel % std.length]!;
-    for (let i = 0; i < inner; i++)
-      out[to + i * stride] = (stored[from + i * step]! * scale - shift) / spread;
+    for (let i = 0; i < inner; i++) out[to + i * stride] = of(stored[from + i * step]!, channel);
   }
   return out;
 }
