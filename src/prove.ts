@@ -7,6 +7,7 @@ import { QuantcError } from './errors/error.js';
 import type { Model } from './ir/graph.js';
 import { readModel } from './onnx/read.js';
 import type { Ledger } from './pipeline/ledger.js';
+import { proveSteps } from './prove/steps.js';
 import type { ErrorFigures, Evaluation, Proof } from './report/report.js';
 import { suggestions } from './report/suggestion.js';
 import { type Comparison, compareOutputs } from './runtime/compare.js';
@@ -39,7 +40,8 @@ export async function prove(request: ProofRequest): Promise<Proof> {
   const outputs = await compareOutputs(request.float, request.emitted, samples, { reference, candidate });
   await noteLayers(request);
   const found = target.executor ? await besideCpu(request, reference) : await onCpu(request, candidate);
-  const reason = whyNotFinite(outputs) ?? found.reason;
+  const steps = await proveSteps(request, outputs, candidate);
+  const reason = whyNotFinite(outputs) ?? found.reason ?? steps.reason;
   // What has failed is not worth scoring.
   const evaluation =
     reason === undefined && request.evaluation
@@ -51,7 +53,7 @@ export async function prove(request: ProofRequest): Promise<Proof> {
     executor: found.executor,
     samples: samples.count,
     synthetic: samples.synthetic,
-    outputs: outputs.map(figures),
+    outputs: [...outputs.map(figures), ...steps.figures],
     ...(found.elsewhere && { elsewhere: found.elsewhere }),
     kernels: Object.fromEntries([...found.counts].sort(([a], [b]) => (a < b ? -1 : 1))),
     broken: found.broken,
