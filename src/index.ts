@@ -13,6 +13,7 @@ export * from './ir/edit.js';
 export { Graph, LocalFunction, Model, Node, Value } from './ir/graph.js';
 export { type InlineOptions, inlineGraph } from './ir/inline.js';
 export * from './ir/real.js';
+export { scaledAlong } from './ir/scaled.js';
 export * from './ir/scope.js';
 export * from './ir/shape.js';
 export { Tensor, type TensorJob, type TensorSource } from './ir/tensor.js';
