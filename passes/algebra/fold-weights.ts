@@ -5,6 +5,7 @@ import {
   type ReplacementBuilder,
   realArray,
   realsOf,
+  scaledAlong,
   Tensor,
   type Value,
 } from '../../src/index.js';
@@ -55,6 +56,16 @@ function scaledWeight(
 ): Tensor {
   const { weight, a, b, taps } = linear;
   if (!hasScale(affine)) return weight;
+  const along = axisOf(linear, channelOf);
+  if (along !== undefined) {
+    const factors = Tensor.derive(
+      'double',
+      [affine.channels],
+      affine.from,
+      (from) => affine.evaluate(from).scale,
+    );
+    return scaledAlong(weight, factors, along);
+  }
   const dtype = weight.dtype as RealDType;
   const compute = ([w, ...from]: readonly Tensor[]): ArrayBufferView => {
     const { scale } = affine.evaluate(from);
@@ -68,6 +79,15 @@ function scaledWeight(
     return after;
   };
   return Tensor.derive(dtype, weight.shape, [weight, ...affine.from], compute, { name: weight.name });
+}
+
+/** The axis of the weight whose indices are the channels; undefined where groups make it none. */
+function axisOf({ a, b }: Linear, channelOf: (a: number, b: number) => number): 0 | 1 | undefined {
+  const every = (count: number, test: (index: number) => boolean) =>
+    Array.from({ length: count }, (_, index) => index).every(test);
+  if (every(a, (i) => channelOf(i, 0) === i && channelOf(i, b - 1) === i)) return 0;
+  if (every(b, (j) => channelOf(0, j) === j && channelOf(a - 1, j) === j)) return 1;
+  return undefined;
 }
 
 type BiasChange = (old: Float64Array, change: Coefficients, extra: readonly Tensor[]) => Float64Array;

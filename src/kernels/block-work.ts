@@ -3,6 +3,7 @@ import type { Tensor } from '../ir/tensor.js';
 import type { BlockOutput, BlockSpec } from '../quant/block-weight.js';
 import { bytesAColumn, type ColumnRange, piecesOf, streamBlocks } from './blocks.js';
 import { type FilePlace, fileSink, memorySink, memorySource } from './endpoint.js';
+import { sourceParts } from './source.js';
 import type { BlockPlaces, Task, TaskResult } from './task.js';
 
 /** Queues a task, which is made when its turn comes. @param size bytes of work @param held bytes of the answer */
@@ -43,14 +44,15 @@ export class BlockWork {
     const pieces = piecesOf(spec);
     const each = bytesAColumn(spec)[output];
     const bytes = new Uint8Array(pieces.reduce((sum, { count }) => sum + count, 0) * each);
-    if (input.source.kind !== 'file') {
+    const from = sourceParts(input);
+    if (from === undefined) {
       const source = memorySource(input.bytes());
       for (const piece of pieces) streamBlocks(source, spec, piece, { [output]: memorySink(bytes) });
       return bytes;
     }
-    const { path, offset, length } = input.source;
+    const { length } = from.range;
     const tasks = pieces.map(async (piece): Promise<void> => {
-      const task: Task = { kind: 'blocks', range: { path, offset, length }, spec, piece, want: output };
+      const task: Task = { kind: 'blocks', from, spec, piece, want: output };
       const result = await this.#run(() => task, length / pieces.length, piece.count * each);
       bytes.set(result.bytes!, piece.first * each);
     });
@@ -60,18 +62,19 @@ export class BlockWork {
 
   async #fill(input: Tensor, spec: BlockSpec, order: Order): Promise<void> {
     const pieces = piecesOf(spec);
-    if (input.source.kind !== 'file') {
+    const from = sourceParts(input);
+    if (from === undefined) {
       // In a turn of its own: by then the other results have been asked for.
       await new Promise(setImmediate);
       order.begun = true;
       fillFrom(input, spec, pieces, order.places);
       return;
     }
-    const { path, offset, length } = input.source;
+    const { length } = from.range;
     const tasks = pieces.map((piece) => {
       const make = (): Task => {
         order.begun = true;
-        return { kind: 'blocks', range: { path, offset, length }, spec, piece, places: order.places };
+        return { kind: 'blocks', from, spec, piece, places: order.places };
       };
       return this.#run(make, length / pieces.length, 0);
     });

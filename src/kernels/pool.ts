@@ -8,6 +8,8 @@ import type { FittedScales } from '../quant/fit.js';
 import { asElements, knownScales, rememberScales, type WeightSpec, weightJob } from '../quant/weight.js';
 import { all, BlockWork } from './block-work.js';
 import { type FilePlace, fileSink } from './endpoint.js';
+import { sourceParts } from './source.js';
+import { canStream } from './stream.js';
 import { runTask, runWeight, type Task, type TaskResult, type WeightTask } from './task.js';
 import { closedError, Threads } from './threads.js';
 
@@ -168,24 +170,16 @@ export class KernelPool {
   }
 
   async #weight(input: Tensor, wanted: Omit<WeightTask, 'kind' | 'input'>): Promise<TaskResult> {
-    const { dtype, shape, source } = input;
+    const { dtype, shape } = input;
     const held = wanted.want === 'q' && !wanted.place ? input.count : 0;
-    const result =
-      source.kind === 'file'
-        ? await this.#run(
-            {
-              kind: 'weight',
-              input: {
-                dtype,
-                shape,
-                range: { path: source.path, offset: source.offset, length: source.length },
-              },
-              ...wanted,
-            },
-            source.length,
-            held,
-          )
-        : runWeight(input, wanted);
+    const from = sourceParts(input);
+    // What is read otherwise than in float32, or has no kernel, must be what stands in the file.
+    const plain =
+      from !== undefined && (from.steps.length === 0 || (dtype === 'float' && canStream(wanted.spec)));
+    const task: WeightTask | undefined = plain
+      ? { kind: 'weight', input: { dtype, shape, from }, ...wanted }
+      : undefined;
+    const result = task ? await this.#run(task, from!.range.length, held) : runWeight(input, wanted);
     if (result.scales) rememberScales(wanted.spec, result.scales);
     return result;
   }

@@ -6,14 +6,8 @@ import type { FittedScales } from '../quant/fit.js';
 import { quantizeWeight, rememberScales, type WeightSpec } from '../quant/weight.js';
 import { sinksOf } from './block-work.js';
 import { blockBytesOfPiece, type ColumnRange, streamBlocks } from './blocks.js';
-import {
-  type ByteSource,
-  type FilePlace,
-  fileSink,
-  fileSource,
-  memorySink,
-  memorySource,
-} from './endpoint.js';
+import { type FilePlace, fileSink, fileSource, memorySink, memorySource } from './endpoint.js';
+import { openSource, type SourceParts, sourceParts } from './source.js';
 import { canStream, streamWeight } from './stream.js';
 
 /** Copy a range of a file into a place of another. */
@@ -26,7 +20,7 @@ export interface CopyTask {
 /** Find a weight's scales, or quantize it into a place or into memory. */
 export interface WeightTask {
   readonly kind: 'weight';
-  readonly input: { readonly dtype: DType; readonly shape: readonly number[]; readonly range: FileRange };
+  readonly input: { readonly dtype: DType; readonly shape: readonly number[]; readonly from: SourceParts };
   readonly spec: WeightSpec;
   /** Scales found before. */
   readonly known?: FittedScales;
@@ -41,7 +35,7 @@ export type BlockPlaces = Readonly<Partial<Record<BlockOutput, FilePlace>>>;
 /** Quantize columns of a weight in blocks, into places of files, or one result of theirs into memory. */
 export interface BlocksTask {
   readonly kind: 'blocks';
-  readonly range: FileRange;
+  readonly from: SourceParts;
   readonly spec: BlockSpec;
   readonly piece: ColumnRange;
   readonly places?: BlockPlaces;
@@ -63,18 +57,23 @@ export function runTask(task: Task): TaskResult {
     return {};
   }
   if (task.kind === 'blocks') return runBlocks(task);
-  const { dtype, shape, range } = task.input;
-  return runWeight(new Tensor(dtype, shape, { kind: 'file', ...range }), task);
+  const { dtype, shape, from } = task.input;
+  return runWeight(new Tensor(dtype, shape, { kind: 'file', ...from.range }), task, from);
 }
 
-/** Does a weight task on a tensor of any source. The bytes are equal to the reference's, whatever way they are made. */
+/**
+ * Does a weight task on a tensor of any source. The bytes are equal to the reference's, whatever way they are made.
+ * @param from where a float weight is read in pieces, where it can be
+ */
 export function runWeight(
   input: Tensor,
   { spec, known, want, place }: Omit<WeightTask, 'kind' | 'input'>,
+  from = sourceParts(input),
 ): TaskResult {
   if (!canStream(spec)) return reference(input, { spec, known, want, place });
   const bytes = want === 'q' && !place ? new Uint8Array(input.count) : undefined;
-  const source = floatSource(input);
+  const source =
+    input.dtype === 'float' && from ? openSource(from) : memorySource(viewBytes(input.toFloat32()));
   try {
     const sink = bytes ? memorySink(bytes) : want === 'q' ? fileSink(place!) : undefined;
     try {
@@ -85,14 +84,6 @@ export function runWeight(
   } finally {
     source.close();
   }
-}
-
-/** Float32 bytes of a tensor: by ranges where they lie in a file as such, converted in memory otherwise. */
-function floatSource(input: Tensor): ByteSource {
-  if (input.dtype === 'float') {
-    return input.source.kind === 'file' ? fileSource(input.source) : memorySource(input.bytes());
-  }
-  return memorySource(viewBytes(input.toFloat32()));
 }
 
 /** Kinds of quantization without a kernel: the weight is taken into memory whole. */
@@ -114,8 +105,8 @@ function reference(
   return { scales };
 }
 
-function runBlocks({ range, spec, piece, places, want }: BlocksTask): TaskResult {
-  const source = fileSource(range);
+function runBlocks({ from, spec, piece, places, want }: BlocksTask): TaskResult {
+  const source = openSource(from);
   try {
     if (want !== undefined) return { bytes: blockBytesOfPiece(source, spec, piece)[want] };
     const sinks = sinksOf(places ?? {});
