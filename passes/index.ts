@@ -41,6 +41,7 @@ import { mergeConstantArithmetic } from './merge-constant-arithmetic.js';
 import { mergeReshapes } from './merge-reshapes.js';
 import { mergeTransposes } from './merge-transposes.js';
 import { nameNodes } from './name-nodes.js';
+import { packQkv } from './pack-qkv.js';
 import { padConvolutionChannels } from './pad-convolution-channels.js';
 import { shapeTargets } from './shape-targets.js';
 import { sortNodes } from './sort-nodes.js';
@@ -120,6 +121,7 @@ export const targetFusions = {
   gemmToMatmulAdd,
   fuseRotaryEmbedding,
   fuseGroupQueryAttention,
+  packQkv,
   // What no decoder's operator takes: encoders, attention over another sequence, masks of every kind.
   fuseMultiHeadAttention,
   fuseSkipNormalization,

@@ -3,7 +3,7 @@ import { type Model, printModel, Tensor } from '../../src/index.js';
 import { greedyDecode } from '../../src/runtime/greedy.js';
 import { withSession } from '../../src/runtime/session.js';
 import { sharedPath } from '../shared.js';
-import { computed, counting, masked, open, pooled } from './decoders.js';
+import { computed, counting, masked, open, pooled, rotating } from './decoders.js';
 import { canonical, DECODER_FUSIONS, fused, operators } from './prepared.js';
 
 const decode = (model: Model | string, prompt: readonly number[], count: number): Promise<number[]> =>
@@ -41,6 +41,34 @@ describe('decoding with a cache', () => {
       expect(operators(after)['Softmax']).to.equal(undefined);
       for (const prompt of [[3], [7, 1, 39, 20]])
         expect(await decode(after, prompt, 20)).to.deep.equal(await decode(before, prompt, 20));
+    });
+  }
+
+  for (const norms of [false, true]) {
+    it(`gives the tokens of a decoder with computed rotations${norms ? ' and norms of single heads' : ''}`, async () => {
+      const names = [...DECODER_FUSIONS, 'pack-qkv'];
+      const [before, after] = [await canonical(rotating(norms)), await fused(rotating(norms), names, true)];
+      const {
+        GroupQueryAttention,
+        Softmax,
+        RotaryEmbedding,
+        Transpose,
+        MatMul,
+        SimplifiedLayerNormalization,
+        SkipSimplifiedLayerNormalization,
+      } = operators(after);
+      expect({ GroupQueryAttention, Softmax, RotaryEmbedding, Transpose }).to.deep.equal({
+        GroupQueryAttention: 1,
+        Softmax: undefined,
+        RotaryEmbedding: undefined,
+        Transpose: undefined,
+      });
+      // Queries, keys and values are one product where no norm stands between.
+      expect(MatMul).to.equal(norms ? 8 : 6);
+      expect(SimplifiedLayerNormalization).to.equal(norms ? 3 : 1);
+      expect(SkipSimplifiedLayerNormalization).to.equal(1);
+      for (const prompt of [[3], [7, 1, 39, 20]])
+        expect(await decode(after, prompt, 24)).to.deep.equal(await decode(before, prompt, 24));
     });
   }
 

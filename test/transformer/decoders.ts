@@ -125,3 +125,98 @@ export const pooled = (): string =>
     'h0 = Add (tokens, located)',
     'sum = Add (tokens, located)\n  mean = ReduceMean <keepdims = 1> (tokens, ones1)\n  h0 = Add (sum, mean)',
   );
+
+/**
+ * LLaMA's form with what newer models add: root-mean-square norms (of single heads too), rotations computed from counted
+ * positions, keys and values that two heads share, a gate. Heads of 16, so that the operator can rotate by itself.
+ */
+export const rotating = (norms: boolean): string => {
+  const norm = (x: string, to: string): string => `
+  ${to}_p = Pow (${x}, two)
+  ${to}_v = ReduceMean (${to}_p, minus)
+  ${to}_e = Add (${to}_v, epsilon)
+  ${to}_s = Sqrt (${to}_e)
+  ${to}_n = Div (${x}, ${to}_s)`;
+  const headNorm = (x: string, to: string): string =>
+    norms ? `${norm(x, to)}\n  ${to} = Mul (${to}_n, head_scale)` : `\n  ${to} = Identity (${x})`;
+  const turn = (x: string, to: string): string => `
+  ${to}_c = Mul (${x}, cos)
+  ${to}_1, ${to}_2 = Split <axis = -1, num_outputs = 2> (${x})
+  ${to}_m = Neg (${to}_2)
+  ${to}_t = Concat <axis = -1> (${to}_m, ${to}_1)
+  ${to}_d = Mul (${to}_t, sin)
+  ${to} = Add (${to}_c, ${to}_d)`;
+  const repeat = (x: string, to: string): string => `
+  ${to}_5 = Unsqueeze (${x}, twos)
+  ${to}_w = Expand (${to}_5, twice)
+  ${to} = Reshape (${to}_w, two_heads)`;
+  return `${HEAD}
+g (int64[B,T] input_ids) => (float[B,T,40] logits) <
+  float[40,32] words = ["fill": "normal:1"], float[32,40] head = ["fill": "normal:2"],
+  float[32,32] wq = ["fill": "normal:3:0:0.3"], float[32,16] wk = ["fill": "normal:4:0:0.3"],
+  float[32,16] wv = ["fill": "normal:5:0:0.3"], float[32,32] wo = ["fill": "normal:6:0:0.3"],
+  float[32,48] wg = ["fill": "normal:7:0:0.3"], float[32,48] wu = ["fill": "normal:8:0:0.3"],
+  float[48,32] wd = ["fill": "normal:9:0:0.3"], float[32] scale = ["fill": "uniform:10:0.5:1.5"],
+  float[16] head_scale = ["fill": "uniform:11:0.5:1.5"], float[1,8,1] frequencies = ["fill": "uniform:12:0.01:1"],
+  float two = {2}, float epsilon = {0.00001}, float hidden = {-inf}, float shown = {0}, float root = {0.5},
+  int64 zero = {0}, int64 one = {1}, int64[1] minus = {-1}, int64[1] zeros = {0}, int64[1] ones1 = {1},
+  int64[1] twos = {2}, int64[2] front = {0, 1}, int64[4] two_heads = {0, 2, -1, 16}, int64[4] q_heads = {0, 0, 2, 16},
+  int64[4] kv_heads = {0, 0, 1, 16}, int64[3] joined = {0, 0, 32}, int64[5] twice = {1, 1, 2, 1, 1}
+> {
+  shape = Shape (input_ids)
+  length = Gather <axis = 0> (shape, one)
+  counted = Range (zero, length, one)
+  real = Cast <to = 1> (counted)
+  row = Unsqueeze (real, front)
+  product = MatMul (frequencies, row)
+  angles = Transpose <perm = [0, 2, 1]> (product)
+  both = Concat <axis = -1> (angles, angles)
+  cos3 = Cos (both)
+  sin3 = Sin (both)
+  cos = Unsqueeze (cos3, ones1)
+  sin = Unsqueeze (sin3, ones1)
+  across = Unsqueeze (counted, zeros)
+  down = Unsqueeze (counted, ones1)
+  seen = LessOrEqual (across, down)
+  bias = Where (seen, shown, hidden)
+  h0 = Gather <axis = 0> (words, input_ids)
+  ${norm('h0', 'a')}
+  x = Mul (scale, a_n)
+  mq = MatMul (x, wq)
+  mk = MatMul (x, wk)
+  mv = MatMul (x, wv)
+  rq = Reshape (mq, q_heads)
+  rk = Reshape (mk, kv_heads)
+  rv = Reshape (mv, kv_heads)
+  ${headNorm('rq', 'nq')}
+  ${headNorm('rk', 'nk')}
+  tq = Transpose <perm = [0, 2, 1, 3]> (nq)
+  tk = Transpose <perm = [0, 2, 1, 3]> (nk)
+  tv = Transpose <perm = [0, 2, 1, 3]> (rv)
+  ${turn('tq', 'q')}
+  ${turn('tk', 'k')}
+  ${repeat('k', 'kk')}
+  ${repeat('tv', 'vv')}
+  kt = Transpose <perm = [0, 1, 3, 2]> (kk)
+  qs = Mul (q, root)
+  ks = Mul (kt, root)
+  s = MatMul (qs, ks)
+  m = Add (s, bias)
+  p = Softmax <axis = -1> (m)
+  o = MatMul (p, vv)
+  t = Transpose <perm = [0, 2, 1, 3]> (o)
+  r = Reshape (t, joined)
+  y = MatMul (r, wo)
+  h1 = Add (h0, y)
+  ${norm('h1', 'b')}
+  z = Mul (b_n, scale)
+  gate = MatMul (z, wg)
+  sigmoid = Sigmoid (gate)
+  silu = Mul (gate, sigmoid)
+  up = MatMul (z, wu)
+  both_up = Mul (silu, up)
+  wide = MatMul (both_up, wd)
+  h2 = Add (h1, wide)
+  logits = MatMul (h2, head)
+}`;
+};
