@@ -27,6 +27,11 @@ const GOOD = 30;
 /** Most that `auto` may cost: this share of the time that all integers save. */
 const MOST_COST = 0.5;
 const STEPS = 16;
+/** Source of the step that leaves nothing in integers. */
+const EVERYTHING = 'everything';
+/** Measurements after which no step is added. */
+const AUTO_TRIALS = 160;
+const FRONT_TRIALS = 320;
 
 export const mixPrecision = definePass({
   name: 'mix-precision',
@@ -47,7 +52,9 @@ export const mixPrecision = definePass({
     const judge = await context.engine.judge?.(model);
     if (judge === undefined) return context.decline('no samples to measure mixes on');
     const bench = { model, plan: base, ranges: everyRange(base, rangesFact.get(context)), context };
-    const trials = new Trials(bench, judge);
+    const most = goal.kind === 'auto' ? AUTO_TRIALS : FRONT_TRIALS;
+    const trials = new Trials(bench, judge, (count) => context.engine.onSearch?.(Math.min(1, count / most)));
+    context.engine.onSearch?.(0);
     const whole = mixOf(model, base, []);
     const start: Point = { mix: whole, noise: await trials.noise(whole) };
     const costs = new Costs(whole, unitsOf(base));
@@ -88,7 +95,7 @@ async function searchAuto(trials: Trials, start: Point, costs: Costs): Promise<F
     mostCost: MOST_COST,
     patience: 6,
     steps: STEPS,
-    trials: 160,
+    trials: AUTO_TRIALS,
     thorough: false,
   });
   const best = path.reduce((one, other) => (worthOf(other, costs) > worthOf(one, costs) ? other : one));
@@ -117,11 +124,11 @@ async function searchFront(
     enough: 10 ** (-enough / 10),
     mostCost: Number.POSITIVE_INFINITY,
     steps: 4 * STEPS,
-    trials: 600,
+    trials: FRONT_TRIALS,
     thorough: true,
   });
   const nodes = new Set(trials.bench.plan.nodes.keys());
-  const all = mixOf(model, trials.bench.plan, [{ source: 'everything', nodes, precise: nodes }]);
+  const all = mixOf(model, trials.bench.plan, [{ source: EVERYTHING, nodes, precise: nodes }]);
   path.push({ mix: all, noise: await trials.noise(all) });
   return { front: frontOf(path), chosen: start, gains: new Map() };
 }
@@ -153,10 +160,12 @@ function apply(context: PassContext, base: Plan, mix: Mix, gains: ReadonlyMap<St
   }
 }
 
+/** @param gain dB that its float arithmetic brings the outputs; absent where a budget asked for it */
 function reasonOf({ source, nodes, precise }: Step, gain: number | undefined): string {
-  const what = precise.size > 0 ? `integers in the weight ${source}` : `integers in ${source}`;
-  const cost = gain === undefined ? 'cost the outputs too much' : `cost the outputs ${gain.toFixed(1)} dB`;
-  return `kept float${nodes.size > 1 ? ` with ${nodes.size - 1} more` : ''}: ${what} ${cost}`;
+  const why = gain === undefined ? 'for the budget' : `for ${gain.toFixed(1)} dB of the outputs`;
+  if (source === EVERYTHING) return `kept float ${why}, as all nodes are`;
+  const others = nodes.size > 1 ? `, with ${nodes.size - 1} more` : '';
+  return `kept float ${why}${others}: what hurts is ${precise.size > 0 ? 'the weight' : 'the value'} ${source} in integers`;
 }
 
 const shown = (noise: number): string => (noise === 0 ? 'exact' : `${decibels(noise).toFixed(1)} dB`);

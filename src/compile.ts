@@ -1,11 +1,15 @@
 /** The one composition root: a model file goes in; for each target, a proven file and its report come out. */
 import { writeFileSync } from 'node:fs';
 import { basename, extname } from 'node:path';
+import { mixPrecision } from '../passes/mix-precision.js';
 import { originalNames } from '../passes/shorten-names.js';
 import { resolveTargets } from '../targets/index.js';
 import { openJudge } from './calibration/judge.js';
 import { likenessOn } from './calibration/likeness.js';
 import { watch } from './calibration/watch.js';
+import { type BudgetTerm, parseBudget } from './compile/budget.js';
+import { asksForLikeness, requireData } from './compile/budget-figures.js';
+import { compileWithin } from './compile/budget-run.js';
 import { AnswerCache } from './compile/cache.js';
 import { cacheFolder } from './compile/cache-folder.js';
 import { decoderData } from './compile/decoder-data.js';
@@ -31,7 +35,7 @@ import { type FileFacts, type Proof, reportText, type TargetReport } from './rep
 import { VERSION } from './report/version.js';
 import { createEngine } from './runtime/engine.js';
 import { exclusionFact, floatModelFact, judgedByLikeness, targetFact, weightFact } from './target/facts.js';
-import { mixFact } from './target/mix.js';
+import { type MixGoal, mixFact, mixGoalFact } from './target/mix.js';
 import type { Target } from './target/target.js';
 import { kvCacheFact, maxPositionsFact } from './transformer/facts.js';
 
@@ -56,12 +60,21 @@ export async function compile(asked: CompileRequest): Promise<TargetReport[]> {
   // Data that are opened for a request are kept with it: a copy lives no longer than this compilation.
   const request = { ...asked };
   const targets = resolveRequested(request.targets ?? ['cpu']);
+  const terms = parseBudget(request.budget ?? []);
   const cache = new AnswerCache(cacheFolder(request.cache));
   const staging = new Staging(request.out ?? 'dist');
   try {
     const reports: TargetReport[] = [];
     for (const target of targets)
-      reports.push(await withPool(request, (pool) => compileFor(target, request, staging, pool, cache)));
+      reports.push(
+        await withPool(request, (pool) => {
+          const compileInto = (folder: Staging, goal?: MixGoal) =>
+            compileFor(target, request, folder, pool, cache, { terms, goal });
+          if (terms.length === 0) return compileInto(staging);
+          const run = { terms, request, target, cache, staging };
+          return compileWithin({ ...run, compile: (goal, folder) => compileInto(folder, goal) });
+        }),
+      );
     writeFileSync(staging.path(REPORT_NAME), reportText({ quantc: VERSION, targets: reports }));
     await staging.add(REPORT_NAME, [request.model]);
     stopIfAborted(request.signal);
@@ -95,14 +108,21 @@ async function withPool<T>(request: CompileRequest, use: (pool: KernelPool) => P
   }
 }
 
+/** What one compilation of several for the same request is about. */
+interface Trial {
+  readonly terms?: readonly BudgetTerm[];
+  readonly goal?: MixGoal | undefined;
+  /** Promises that the executor did not keep when this was compiled before: their nodes stay float now. */
+  readonly broken?: Proof['broken'];
+}
+
 async function compileFor(
   target: Target,
   request: CompileRequest,
   staging: Staging,
   pool: KernelPool,
   cache: AnswerCache,
-  /** Promises that the executor did not keep when this was compiled before: their nodes stay float now. */
-  broken: Proof['broken'] = [],
+  { terms = [], goal, broken = [] }: Trial = {},
 ): Promise<TargetReport> {
   const { threads, signal } = request;
   const tell = (event: CompileEvent): void => {
@@ -121,13 +141,15 @@ async function compileFor(
   const maxMemory = request.maxMemory ?? DEFAULT_MEMORY;
   const ledger = new Ledger();
   const data = await dataFor(request, target, model, ledger, progress('read'));
+  requireData(terms, data.evaluation);
   refuseWarnings(request.strict ?? false, ledger);
 
   enter('rewrite');
   const { kvCache = false, maxPositions } = request;
   const { fusions, executor } = target;
   const rewriting = { fusions, kvCache, lowerings: executor?.lowerings };
-  const recipe = recipeFor(data.precision, request.algorithms, rewriting);
+  const algorithms = terms.length > 0 ? request.algorithms?.concat(mixPrecision.name) : request.algorithms;
+  const recipe = recipeFor(data.precision, algorithms, rewriting);
   const engine: Engine = {
     ...createEngine(),
     observe: async (at, values) => {
@@ -160,12 +182,17 @@ async function compileFor(
       return found;
     },
     remember: (kind, key, compute) => cache.remember(kind, key, compute),
+    onSearch(share) {
+      if (share === 0) enter('search');
+      else progress('search')(share);
+    },
     ...(data.ranges && {
       ...(bytesBefore * JUDGE_FACTOR <= maxMemory && {
         judge: (at) =>
           // One sample a run, one thread a session: choices must not depend on batches or threads.
           openJudge(at, stoppable(decoderData(data.ranges!, at).first(JUDGED).rebatched(1), signal), {
             threads: 1,
+            byLikeness: asksForLikeness(terms),
             maxBytes: maxMemory / 8,
           }),
       }),
@@ -177,6 +204,7 @@ async function compileFor(
   };
   const facts = new Map<string, unknown>();
   targetFact.set({ facts }, target);
+  if (goal !== undefined) mixGoalFact.set({ facts }, goal);
   const weights = weightChoiceFor(data.precision, request);
   if (weights !== undefined) weightFact.set({ facts }, weights);
   kvCacheFact.set({ facts }, kvCache);
@@ -219,7 +247,7 @@ async function compileFor(
     }),
   );
   if (proof.broken.length > 0 && broken.length === 0)
-    return compileFor(target, request, staging, pool, cache, proof.broken);
+    return compileFor(target, request, staging, pool, cache, { terms, goal, broken: proof.broken });
   accept(request.strict ?? false, ledger, proof);
   if (cache.refused !== undefined)
     ledger.note('info', 'cache', `nothing was kept for the next compilation: ${cache.refused}`);

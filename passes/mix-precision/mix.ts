@@ -61,7 +61,7 @@ export function savingWithout(plan: Plan, nodes: ReadonlySet<Node>): number {
 }
 
 /** The sources of error that a mix still has. */
-export function unitsLeft({ plan, precise }: Mix, units: readonly Unit[]): Unit[] {
+export function unitsLeft({ plan, precise }: Pick<Mix, 'plan' | 'precise'>, units: readonly Unit[]): Unit[] {
   const { values } = placementOf(plan);
   return units.filter(({ weight, values: members, holders }) =>
     weight ? holders.some(({ node }) => !precise.has(node)) : members.some((value) => values.has(value)),

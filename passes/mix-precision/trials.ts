@@ -15,12 +15,12 @@ export class Trials {
   /** Measurements asked for so far, whether they were known or not. */
   count = 0;
   readonly #key: readonly unknown[];
-  readonly #onTrial: () => void;
+  readonly #onTrial: (count: number) => void;
   /** The feeds that tell most, and what makes their noise stand for that of all. */
   #telling: { feeds: readonly number[]; factor: number } | undefined;
 
-  /** @param onTrial told after every measurement */
-  constructor(bench: Bench, judge: Judge, onTrial: () => void = () => {}) {
+  /** @param onTrial told after every measurement how many there were */
+  constructor(bench: Bench, judge: Judge, onTrial: (count: number) => void = () => {}) {
     this.bench = bench;
     this.judge = judge;
     this.#onTrial = onTrial;
@@ -65,7 +65,7 @@ export class Trials {
       ? await remember(`trial-${kind}`, [...this.#key, digest(what)], async () => [...(await measure())])
       : await measure();
     this.count += 1;
-    this.#onTrial();
+    this.#onTrial(this.count);
     return answer;
   }
 }

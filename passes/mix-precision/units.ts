@@ -47,23 +47,22 @@ function valueUnits(plan: Plan): Unit[] {
 }
 
 function weightUnits(plan: Plan): Unit[] {
-  const units = new Map<string, { value: Value; axis: number | undefined; holders: NodePlan[] }>();
+  const units = new Map<Value, Map<number | undefined, NodePlan[]>>();
   for (const each of plan.nodes.values()) {
     each.node.inputs.forEach((value, index) => {
       if (!value?.isConstant || roleOf(each.row, index) !== 'weight') return;
       const axis = each.row.weightAxis?.(each.node);
-      const name = `${value.name} by ${axis}`;
-      const unit = units.get(name) ?? { value, axis, holders: [] };
-      unit.holders.push(each);
-      units.set(name, unit);
+      if (!units.has(value)) units.set(value, new Map());
+      const byAxis = units.get(value)!;
+      byAxis.set(axis, [...(byAxis.get(axis) ?? []), each]);
     });
   }
-  return [...units].map(([name, { value, axis, holders }]) => ({
-    name,
-    values: [],
-    weight: { value, axis },
-    holders,
-  }));
+  return [...units].flatMap(([value, byAxis]) =>
+    [...byAxis].map(([axis, holders]) => {
+      const name = byAxis.size === 1 ? value.name : `${value.name} along axis ${axis}`;
+      return { name, values: [], weight: { value, axis }, holders };
+    }),
+  );
 }
 
 /** The range of every value that the plan quantizes: those that carry another's bytes on have its range. */

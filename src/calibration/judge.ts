@@ -8,6 +8,10 @@ import type { Batch, DataSet } from './dataset.js';
 
 export interface OpenOptions {
   readonly threads?: number;
+  /** Counts wrong answers where the data have labels, instead of comparing with the reference's. */
+  readonly byLabels?: boolean;
+  /** Compares all outputs by their signal to noise, whatever the data are judged by. */
+  readonly byLikeness?: boolean;
   /** Bytes of feeds and outputs that may be kept; later samples are left out. The first feed always stays. Default 64 MiB. */
   readonly maxBytes?: number;
 }
@@ -24,7 +28,7 @@ interface Kept {
 export async function openJudge(
   reference: Model,
   data: DataSet,
-  { threads, maxBytes = 64 << 20 }: OpenOptions = {},
+  { threads, byLabels = false, byLikeness = false, maxBytes = 64 << 20 }: OpenOptions = {},
 ): Promise<Judge> {
   const kept: Kept[] = [];
   let scores: string | undefined;
@@ -32,7 +36,7 @@ export async function openJudge(
     let room = maxBytes;
     for await (const batch of data.batches()) {
       const outputs = await session.run(batch.feeds);
-      if (kept.length === 0) scores = scoresAmong(outputs, data);
+      if (kept.length === 0) scores = byLikeness ? undefined : scoresAmong(outputs, data);
       const wanted = Object.entries(outputs).filter(
         ([name, { dtype }]) => isFloat(dtype) && (scores === undefined || name === scores),
       );
@@ -44,8 +48,9 @@ export async function openJudge(
       kept.push({ batch, outputs: new Map(wanted.map(([name, tensor]) => [name, tensor.toFloat32()])) });
     }
   });
-  const metric: NoiseMetric = scores === undefined ? 'sqnr' : 'kl';
-  const classes = metric === 'kl' ? classesOf(kept[0]!, data) : 0;
+  const labels = byLabels && scores !== undefined && data.metric !== 'perplexity' ? data.labels : undefined;
+  const metric: NoiseMetric = labels ? 'wrong' : scores === undefined ? 'sqnr' : 'kl';
+  const classes = metric !== 'sqnr' ? classesOf(kept[0]!, data) : 0;
   const signal = kept.reduce((sum, each) => sum + signalOf(each, classes), 0);
   return {
     metric,
@@ -62,8 +67,9 @@ export async function openJudge(
           for (const [name, expected] of outputs) {
             const end = elementsOf(expected, batch);
             const found = ours[name]!.toFloat32();
-            noise +=
-              classes > 0 ? divergence(expected, found, end, classes) : squaredError(expected, found, end);
+            if (labels) noise += wrongAnswers(found, end, classes, labels.subarray(batch.start));
+            else if (classes > 0) noise += divergence(expected, found, end, classes);
+            else noise += squaredError(expected, found, end);
           }
           const share = noise === 0 ? 0 : noise / signal;
           noises.push(Number.isFinite(share) ? share : Number.POSITIVE_INFINITY);
@@ -106,6 +112,18 @@ function classesOf({ batch, outputs }: Kept, data: DataSet): number {
   if (data.metric !== 'perplexity') return values!.length / (batch.count + batch.padding);
   const ids = Object.values(batch.feeds).find(({ shape }) => shape.length === 2)!;
   return values!.length / ids.count;
+}
+
+/** Rows whose first largest score is not that of their label. */
+function wrongAnswers(found: Float32Array, end: number, classes: number, labels: Int32Array): number {
+  let wrong = 0;
+  for (let row = 0; (row + 1) * classes <= end; row++) {
+    const scores = found.subarray(row * classes, (row + 1) * classes);
+    let best = 0;
+    for (let at = 1; at < classes; at++) if (scores[at]! > scores[best]!) best = at;
+    if (best !== labels[row] || Number.isNaN(scores[best])) wrong += 1;
+  }
+  return wrong;
 }
 
 function squaredError(expected: Float32Array, found: Float32Array, end: number): number {

@@ -5,6 +5,7 @@ export const COMMANDS = {
   compile: 'make a small, fast graph for each target, and prove it',
   explain: 'who takes each node, and why not; nothing is written',
   compare: 'two models side by side: outputs, layers, latency',
+  sensitivity: 'what each layer loses in integers, measured; nothing is written',
   inspect: 'sizes, types, operators, inputs and outputs of a model',
   print: "a model as text, in ONNX's own syntax",
   targets: 'the executors that quantc compiles for',
@@ -35,7 +36,7 @@ A first session
 Without --calib, compile makes a dynamic int8 model, which needs no data.
 
 quantc <command> --help tells more of each. --version prints the version.
-Exit codes: 0 done, 1 a proof failed, 2 bad usage or input, 3 a fault of quantc.
+Exit codes: 0 done, 1 a proof or a budget failed, 2 bad usage or input, 3 a fault of quantc.
 Environment: QUANTC_TRACE=1|2|3 follows the passes, QUANTC_DEBUG=1 shows stacks.
 `;
 }

@@ -18,14 +18,10 @@ export interface Progress {
   stop(): void;
 }
 
-/** Watches compilations for some targets. @param stream undefined for no bar */
-export async function watchProgress(
-  stream: NodeJS.WriteStream | undefined,
-  targets: number,
-): Promise<Progress> {
-  if (stream?.isTTY !== true) return { onEvent: () => {}, stop: () => {} };
+async function barOn(stream: NodeJS.WriteStream | undefined) {
+  if (stream?.isTTY !== true) return undefined;
   const { SingleBar } = (await import('cli-progress')).default;
-  const bar = new SingleBar({
+  return new SingleBar({
     stream,
     format: ' {bar} {target} {label}',
     barsize: 24,
@@ -35,6 +31,25 @@ export async function watchProgress(
     clearOnComplete: true,
     linewrap: false,
   });
+}
+
+/** A bar for one long thing. @param stream undefined for no bar */
+export async function watchShare(
+  stream: NodeJS.WriteStream | undefined,
+  label: string,
+): Promise<{ readonly onShare: (share: number) => void; stop(): void }> {
+  const bar = await barOn(stream);
+  bar?.start(1, 0, { target: '', label });
+  return { onShare: (share) => bar?.update(share, { target: '', label }), stop: () => bar?.stop() };
+}
+
+/** Watches compilations for some targets. @param stream undefined for no bar */
+export async function watchProgress(
+  stream: NodeJS.WriteStream | undefined,
+  targets: number,
+): Promise<Progress> {
+  const bar = await barOn(stream);
+  if (bar === undefined) return { onEvent: () => {}, stop: () => {} };
   bar.start(targets, 0, { target: '', label: 'starting' });
   const seen = new Set<string>();
   let label = '';

@@ -12,6 +12,7 @@ const LOADERS: Readonly<Record<CommandName, () => Promise<{ make(): Command }>>>
   compile: () => import('./commands/compile.js'),
   explain: () => import('./commands/explain.js'),
   compare: () => import('./commands/compare.js'),
+  sensitivity: () => import('./commands/sensitivity.js'),
   inspect: () => import('./commands/inspect.js'),
   print: () => import('./commands/print.js'),
   targets: () => import('./commands/targets.js'),
@@ -22,8 +23,8 @@ const LOADERS: Readonly<Record<CommandName, () => Promise<{ make(): Command }>>>
 const HELP_WIDTH = 110;
 
 /** What quantc will have one day and does not have yet: said so, rather than half done. */
-const LATER_COMMANDS = ['sensitivity', 'finetune', 'new'];
-const LATER_OPTIONS = ['--budget', '--protect', '--config'];
+const LATER_COMMANDS = ['finetune', 'new'];
+const LATER_OPTIONS = ['--protect', '--config'];
 
 /** Runs one command line. Never throws. @returns the exit code */
 export async function run(words: readonly string[]): Promise<number> {

@@ -1,11 +1,13 @@
 /** What a compilation came to, for people. */
 import { join } from 'node:path';
+import { figureText } from '../compile/budget-figures.js';
 import { REPORT_NAME } from '../compile.js';
 import type { LedgerRow } from '../pipeline/ledger.js';
 import type { ErrorFigures, Evaluation, TargetReport } from '../report/report.js';
 import { columns } from './columns.js';
 import { layerTable } from './layer-table.js';
 import { tally } from './ledger-text.js';
+import { mixText } from './mix-text.js';
 import { counted, formatBytes, formatDecibels } from './quantity.js';
 import { colours, heading } from './terminal.js';
 
@@ -29,6 +31,10 @@ export function summary(report: TargetReport, out: string): string {
       ['kernels', kernels(report)],
     ]),
   ];
+  if (report.budget)
+    parts.push(section('Budget', columns(report.budget.figures.map((each) => [figureText(each)]))));
+  if (report.mix && report.mix.front.length > 1)
+    parts.push(section('Mixes of precisions', mixText(report.mix)));
   const left = report.ledger.filter(({ precision, reason }) => precision === 'float' && reason !== undefined);
   if (left.length > 0)
     parts.push(section('Left in float', tally(left.map((row) => [row.opType, row.reason!]))));

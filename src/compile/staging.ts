@@ -54,6 +54,15 @@ export class Staging {
     return { path: name, bytes, ...(bytes <= DIGESTED && { sha256: await digestOf(path) }) };
   }
 
+  /** Takes over the files of another folder for the same outputs. */
+  take(other: Staging): void {
+    for (const name of other.#names) {
+      renameSync(other.path(name), this.path(name));
+      this.#names.push(name);
+    }
+    other.#names.length = 0;
+  }
+
   /** Puts every file in its place, in the order in which they were added. @throws QuantcError E_OUT_FOLDER */
   commit(): void {
     for (const name of this.#names) {

@@ -5,8 +5,9 @@ import type { Model } from '../ir/graph.js';
  * - `sqnr`: Σ (y − ŷ)² / Σ y² over all float outputs, the inverse of their signal-to-noise ratio.
  * - `kl`: mean Kullback-Leibler divergence, in nats, of the candidate's distributions over classes or words from the
  *   reference's: what a loss in labels follows, since it does not count what is alike in all scores.
+ * - `wrong`: share of samples whose largest score is not that of their label; the reference does not count.
  */
-export type NoiseMetric = 'sqnr' | 'kl';
+export type NoiseMetric = 'sqnr' | 'kl' | 'wrong';
 
 export interface JudgeOptions {
   /** Which feeds to run; all where it is not said. */

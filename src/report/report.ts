@@ -46,6 +46,23 @@ export interface Proof {
   readonly evaluation?: Evaluation;
 }
 
+/** One limit of a budget, and what a mix came to. */
+export interface BudgetFigure {
+  /** As the user wrote it. */
+  readonly term: string;
+  /** In the units of `limit`: shares of 1, dB, bytes, milliseconds, or times the float model's. */
+  readonly value: number | null;
+  readonly limit: number;
+  readonly met: boolean;
+}
+
+/** How a budget was met. */
+export interface BudgetReport {
+  readonly figures: readonly BudgetFigure[];
+  /** Every mix that was compiled and measured whole, by its place in `mix.front`. */
+  readonly tried: readonly { readonly point: number; readonly figures: readonly BudgetFigure[] }[];
+}
+
 /** One emitted file. */
 export interface FileFacts {
   readonly path: string;
@@ -72,6 +89,7 @@ export interface TargetReport {
   readonly notes: readonly LedgerNote[];
   /** What the search for a mix of precisions found, where there was one. */
   readonly mix?: MixReport;
+  readonly budget?: BudgetReport;
   /** Names that nodes of the file had before they were dropped, by the name of their first output; empty when kept. */
   readonly names: Readonly<Record<string, string>>;
 }

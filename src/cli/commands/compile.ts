@@ -20,6 +20,7 @@ interface Options extends WeightRequest {
   readonly ranges?: RangeMethod;
   readonly algorithms?: readonly string[];
   readonly exclude?: readonly string[];
+  readonly budget?: readonly string[];
   readonly kvCache?: boolean;
   readonly maxPositions?: number;
   readonly out: string;
@@ -87,6 +88,12 @@ export function make(): Command {
       'positions to store rotary angles for, where the model computes them as it goes (default: 4096)',
       parseCount,
     )
+    .option(
+      '--budget <terms>',
+      'limits that the result must keep, joined by commas or "and", against the float model or by themselves: ' +
+        'top1>=-0.5%, sqnr>=20dB, size<=0.3x, size<=2MB, latency<=0.6x; may be repeated',
+      collect,
+    )
     .option('--out <folder>', 'folder for what is made', 'dist')
     .option('--max-memory <size>', 'most that the compilation may hold at once (default: 1GiB)', parseBytes)
     .option('--threads <n>', 'threads inside (default: one a core); the bytes are the same', parseCount)
@@ -106,12 +113,13 @@ and the metric), an .npy for a model with one input, an .npz with an array an in
 
 Examples
   quantc compile model.onnx --target cpu --calib data/ --eval data/
+  quantc compile model.onnx --calib data/ --eval data/ --budget 'top1>=-0.5% and latency<=0.8x'
   quantc compile model.onnx --precision int8-dynamic
   quantc compile model.onnx --calib calib.npy --exclude 'head*' --exclude Softmax
   quantc compile model.onnx --calib feeds.ts --eval feeds.ts
   quantc compile model.onnx --calib data/ --strict --json > report.json
 
-Exit codes: 0 done, 1 a proof failed, 2 bad usage or input, 3 a fault of quantc.`,
+Exit codes: 0 done, 1 a proof or a budget failed, 2 bad usage or input, 3 a fault of quantc.`,
     )
     .action(run);
 }

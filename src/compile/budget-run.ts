@@ -1,0 +1,125 @@
+/** Compiles towards a budget: each mix in a folder of its own, and what was measured kept for the next time. */
+import { cpus } from 'node:os';
+import { openData } from '../calibration/data.js';
+import { syntheticData } from '../calibration/synthetic.js';
+import { readModel } from '../onnx/read.js';
+import { nested } from '../prove.js';
+import type { TargetReport } from '../report/report.js';
+import { race } from '../runtime/latency.js';
+import type { MixGoal } from '../target/mix.js';
+import type { Target } from '../target/target.js';
+import { modelDigest } from '../text/model-digest.js';
+import type { BudgetTerm } from './budget.js';
+import { type Measured, measuredOf } from './budget-figures.js';
+import { meetBudget } from './budget-search.js';
+import type { AnswerCache } from './cache.js';
+import type { CompileRequest } from './request.js';
+import { Staging } from './staging.js';
+
+export interface BudgetRun {
+  readonly terms: readonly BudgetTerm[];
+  readonly request: CompileRequest;
+  readonly target: Target;
+  readonly cache: AnswerCache;
+  /** Takes over the files of the mix that is kept. */
+  readonly staging: Staging;
+  compile(goal: MixGoal, staging: Staging): Promise<TargetReport>;
+}
+
+/** @throws QuantcError E_BUDGET, and whatever compiling throws */
+export async function compileWithin(run: BudgetRun): Promise<TargetReport> {
+  const { terms, request, target, cache, staging } = run;
+  const wantsLatency = terms.some(({ metric }) => metric === 'latency');
+  const key = [...(await keyOf(request, target)), wantsLatency && machine()];
+  /** The last mix that was compiled, which most often is the one that is kept. */
+  let last: { goal: string; report: TargetReport; staging: Staging } | undefined;
+  let attempt = 0;
+  const compileNow = async (goal: MixGoal): Promise<TargetReport> => {
+    request.onEvent?.({ kind: 'attempt', target: target.name, attempt: attempt++ });
+    last?.staging.remove();
+    last = undefined;
+    const folder = new Staging(request.out ?? 'dist');
+    try {
+      const report = await run.compile(goal, folder);
+      last = { goal: JSON.stringify(goal), report, staging: folder };
+      return report;
+    } finally {
+      if (last === undefined) folder.remove();
+    }
+  };
+  try {
+    return await meetBudget({
+      terms,
+      measure: (goal) =>
+        cache.remember<Measured>('budget-mix', [...key, JSON.stringify(goal)], async () => {
+          const report = await compileNow(goal);
+          const file = last!.staging.path(report.files[0]!.path);
+          return plain(measuredOf(report, wantsLatency ? await raced(request, target, file) : undefined));
+        }),
+      async keep(goal) {
+        const report = last?.goal === JSON.stringify(goal) ? last.report : await compileNow(goal);
+        staging.take(last!.staging);
+        return report;
+      },
+    });
+  } finally {
+    last?.staging.remove();
+  }
+}
+
+/** Reports hold absent fields as `undefined`, which no cache keeps. */
+const plain = (measured: Measured): Measured => JSON.parse(JSON.stringify(measured)) as Measured;
+
+/** Everything that a mix's figures depend on besides the mix. */
+async function keyOf(request: CompileRequest, target: Target): Promise<unknown[]> {
+  const {
+    onEvent,
+    signal,
+    out,
+    cache,
+    threads,
+    budget,
+    strict,
+    calib,
+    eval: evaluation,
+    ...options
+  } = request;
+  const model = readModel(request.model);
+  const digest = async (path: string | undefined, split: 'calib' | 'eval') =>
+    path === undefined ? null : (await openData(path, split, model.graph.inputs)).digest();
+  return [
+    modelDigest(model),
+    await digest(calib, 'calib'),
+    await digest(evaluation, 'eval'),
+    JSON.stringify({ ...options, model: undefined, targets: undefined }),
+    JSON.stringify(target),
+  ];
+}
+
+/** Latencies hold for the machine that they were taken on. */
+const machine = (): string => `${cpus()[0]?.model} × ${cpus().length}`;
+
+const ROUNDS = 40;
+
+/** Medians of the float model and the emitted one, side by side on one sample. */
+async function raced(
+  { model, eval: evaluation, calib, threads }: CompileRequest,
+  target: Target,
+  emitted: string,
+): Promise<NonNullable<Measured['latency']>> {
+  const { inputs } = readModel(model).graph;
+  const [path, split] = evaluation ? ([evaluation, 'eval'] as const) : ([calib, 'calib'] as const);
+  const data = path === undefined ? syntheticData(inputs) : await openData(path, split, inputs);
+  for await (const feeds of data.first(1)) {
+    const [float, ours] = await race(
+      [
+        { name: 'float', model },
+        { name: 'ours', model: emitted, options: { extra: nested(target.session) } },
+      ],
+      [feeds],
+      { rounds: ROUNDS, ...(threads !== undefined && { threads }) },
+    );
+    return { float: float!.median, ours: ours!.median };
+  }
+  throw new Error('a set of samples is never empty');
+}
