@@ -25,6 +25,8 @@ const PEER_SAMPLES = 40;
 
 interface Run {
   readonly seconds: number;
+  /** Processor time of all threads in seconds: on a machine that is busy with other things, the sounder figure. */
+  readonly processor: number;
   /** Peak resident memory of the whole process, loading included, in MB. */
   readonly peak: number;
   /** A fingerprint of the ranges found. */
@@ -71,6 +73,7 @@ async function calibrateOnce(folder: string, method: string, count: number, thre
   const values = new Set(parameters.flatMap((each) => (each.kind === 'range' ? [each.of] : [])));
   const data = (await openData(join(folder, MODEL), 'calib', model.graph.inputs)).rebatched(1);
   const began = performance.now();
+  const usedBefore = process.cpuUsage();
   const found = await observeRanges(
     model,
     [...values],
@@ -79,8 +82,10 @@ async function calibrateOnce(folder: string, method: string, count: number, thre
     parseRangeMethod(method),
   );
   const seconds = (performance.now() - began) / 1000;
+  const used = process.cpuUsage(usedBefore);
+  const processor = (used.user + used.system) / 1e6;
   const ranges = [...found.values()].map(({ min, max }) => min + max).reduce((a, b) => a + b, 0);
-  return { seconds, peak: process.resourceUsage().maxRSS / 1000, ranges: ranges.toPrecision(17) };
+  return { seconds, processor, peak: process.resourceUsage().maxRSS / 1000, ranges: ranges.toPrecision(17) };
 }
 
 interface Figures {
@@ -112,6 +117,7 @@ function main(folder: string, counts: readonly number[], methods: readonly strin
         pictures: count,
         seconds: run.seconds.toFixed(1),
         'ms each': each.toFixed(1),
+        'processor ms each': ((1000 * run.processor) / count).toFixed(1),
         'peak MB': Math.round(run.peak),
         'peer, ms each': theirs.length === 0 ? '' : peer.toFixed(0),
         'times faster': theirs.length === 0 ? '' : (peer / each).toFixed(1),
