@@ -229,7 +229,12 @@ async function compileFor(
   const emitted = staging.path(name);
   const share = progress('write');
   const onProgress = (done: number, total: number) => share(total === 0 ? 1 : done / total);
-  const written = await writeModel(model, emitted, { ...pool.writing, valueInfo: 'none', onProgress });
+  const written = await writeModel(model, emitted, {
+    ...pool.writing,
+    valueInfo: 'none',
+    dataBytes: request.dataBytes ?? target.dataBytes,
+    onProgress,
+  });
 
   enter('prove');
   const proof = await proveWithin(maxMemory, bytesBefore, ledger, data.samples, (present) =>

@@ -29,6 +29,8 @@ export interface CompileRequest extends WeightRequest {
   readonly kvCache?: boolean;
   /** Positions to store angles for, where a decoder computes them as it goes. Default 4096. */
   readonly maxPositions?: number;
+  /** Most bytes of one external data file; default the target's, else one file however large. */
+  readonly dataBytes?: number;
   /** Bytes that the compilation may hold at once. Default 1 GiB. */
   readonly maxMemory?: number;
   /** Threads of every engine inside; the bytes do not depend on it. */

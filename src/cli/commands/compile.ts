@@ -21,6 +21,7 @@ interface Options extends WeightRequest {
   readonly algorithms?: readonly string[];
   readonly exclude?: readonly string[];
   readonly budget?: readonly string[];
+  readonly dataBytes?: number;
   readonly kvCache?: boolean;
   readonly maxPositions?: number;
   readonly out: string;
@@ -93,6 +94,11 @@ export function make(): Command {
       'limits that the result must keep, joined by commas or "and", against the float model or by themselves: ' +
         'top1>=-0.5%, sqnr>=20dB, size<=0.3x, size<=2MB, latency<=0.6x; may be repeated',
       collect,
+    )
+    .option(
+      '--data-bytes <size>',
+      'most bytes of one external data file; what does not fit goes on in <file>_data_1, _data_2 … (default: no limit)',
+      parseBytes,
     )
     .option('--out <folder>', 'folder for what is made', 'dist')
     .option('--max-memory <size>', 'most that the compilation may hold at once (default: 1GiB)', parseBytes)
