@@ -1,4 +1,4 @@
-/** Which tensors of a model stand in its external data file, and where in it. */
+/** Which tensors of a model stand in its external data files, and where in them. */
 import type { Attribute } from '../ir/attribute.js';
 import type { Model } from '../ir/graph.js';
 import type { Tensor } from '../ir/tensor.js';
@@ -16,34 +16,48 @@ const INLINE_BYTES = 1.9 * 2 ** 30;
 
 export type ExternalChoice = 'auto' | 'never' | 'always';
 
-/** The external data file to be: places by tensor, and its length. */
+/** The external data files to be: places by tensor, file after file, and how long each file is. */
 export interface ExternalLayout {
   readonly places: ReadonlyMap<Tensor, ExternalPlace>;
-  readonly length: number;
+  readonly files: readonly { readonly location: string; readonly length: number }[];
 }
 
 /**
  * Lays out the external data of a model, or answers nothing where all of it stays inside. Tensors come in the order of
  * the model; one that is used twice stands there once.
+ * @param location name of the first file; those that follow are `<location>_1`, `<location>_2` …, as readers in
+ * browsers look for them
+ * @param most bytes of a file; only a tensor that is larger by itself makes a larger one
  */
-export function layOut(model: Model, choice: ExternalChoice, location: string): ExternalLayout | undefined {
+export function layOut(
+  model: Model,
+  choice: ExternalChoice,
+  location: string,
+  most = Number.POSITIVE_INFINITY,
+): ExternalLayout | undefined {
   if (choice === 'never') return undefined;
   const tensors = [...new Set(tensorsOf(model))];
   const total = tensors.reduce((sum, { tensor }) => sum + tensor.byteLength, 0);
   const cameExternal = tensors.some(({ tensor }) => isExternal(tensor));
   if (choice === 'auto' && !cameExternal && total <= INLINE_BYTES) return undefined;
   const places = new Map<Tensor, ExternalPlace>();
-  let at = 0;
+  const files: { location: string; length: number }[] = [{ location, length: 0 }];
   for (const { tensor, movable } of tensors) {
     const length = tensor.byteLength;
     if (tensor.source.kind === 'strings' || length < EXTERNAL_BYTES || places.has(tensor)) continue;
     if (!movable && !isExternal(tensor)) continue;
     const alignment = length >= MAPPED_BYTES ? MAPPED_ALIGNMENT : ALIGNMENT;
-    const offset = Math.ceil(at / alignment) * alignment;
-    places.set(tensor, { location, offset, length });
-    at = offset + length;
+    let file = files.at(-1)!;
+    let offset = Math.ceil(file.length / alignment) * alignment;
+    if (offset > 0 && offset + length > most) {
+      file = { location: `${location}_${files.length}`, length: 0 };
+      files.push(file);
+      offset = 0;
+    }
+    places.set(tensor, { location: file.location, offset, length });
+    file.length = offset + length;
   }
-  return places.size === 0 ? undefined : { places, length: at };
+  return places.size === 0 ? undefined : { places, files };
 }
 
 const isExternal = (tensor: Tensor): boolean =>

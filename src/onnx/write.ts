@@ -18,6 +18,11 @@ export interface WriteOptions {
    * when the model was read with external data or would come near 2 GiB.
    */
   readonly externalData?: ExternalChoice;
+  /**
+   * Most bytes of one external data file; what does not fit goes on in `<file>_data_1`, `<file>_data_2` … A tensor is
+   * never cut, so that one that is larger has a file of its own. Default: one file, however large.
+   */
+  readonly dataBytes?: number;
   readonly valueInfo?: EncodeOptions['valueInfo'];
   /** Gives the bytes of a derived tensor, perhaps from a worker; the default computes them in place. */
   readonly materialize?: (tensor: Tensor) => Promise<Uint8Array>;
@@ -135,10 +140,10 @@ const exists = (path: string): Promise<boolean> =>
 /** Closing tells of late failures on some file systems, so it is awaited, not forgotten. */
 const close = (file: FileHandle): Promise<void> => file.close();
 
-/** The files to write, the data file before the model. */
+/** The files to write, data files before the model. */
 function plan(model: Model, target: string, options: WriteOptions): Part[] {
-  const dataPath = `${target}_data`;
-  const layout = layOut(model, options.externalData ?? 'auto', basename(dataPath));
+  const location = `${basename(target)}_data`;
+  const layout = layOut(model, options.externalData ?? 'auto', location, options.dataBytes);
   const { segments, length } = segmentsOfModel(model, {
     valueInfo: options.valueInfo,
     external: layout && ((tensor) => layout.places.get(tensor)),
@@ -151,15 +156,20 @@ function plan(model: Model, target: string, options: WriteOptions): Part[] {
     bytes,
   });
   const main = part(target, length, segments);
-  return layout === undefined ? [main] : [part(dataPath, layout.length, dataSegments(layout)), main];
+  if (layout === undefined) return [main];
+  const data = layout.files.map((file) =>
+    part(join(dirname(target), file.location), file.length, dataSegments(layout, file.location)),
+  );
+  return [...data.reverse(), main];
 }
 
-/** Tensors in the order of their places, with zeros between them. */
-function dataSegments(layout: ExternalLayout): Segment[] {
+/** Tensors of one file in the order of their places, with zeros between them. */
+function dataSegments(layout: ExternalLayout, location: string): Segment[] {
   const zeros = new Uint8Array(64 << 10);
   const segments: Segment[] = [];
   let at = 0;
   for (const [tensor, place] of layout.places) {
+    if (place.location !== location) continue;
     if (place.offset > at) segments.push(zeros.subarray(0, place.offset - at));
     segments.push(tensor.source.kind === 'memory' ? tensor.source.bytes : tensor);
     at = place.offset + place.length;

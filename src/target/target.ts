@@ -116,6 +116,8 @@ export interface Target {
   /** Where the target is not ONNX Runtime's CPU: what its executor has kernels for, and what is lowered for it. */
   readonly executor?: ExecutorTable;
   readonly costs: TargetCosts;
+  /** Most bytes of one external data file, where the executor cannot take more in one piece. */
+  readonly dataBytes?: number;
   /** Session options that the executor needs or wants for this target's files, as ONNX Runtime spells them. */
   readonly session: Readonly<Record<string, string>>;
   /** Facts a user should know before shipping: shown in the report. */

@@ -84,7 +84,18 @@ describe('onnx: large files', () => {
     expect(codeOf(() => encodeModel(model))).to.equal('E_ONNX_TOO_LARGE');
     const layout = layOut(model, 'auto', 'x_data')!;
     expect([...layout.places.values()].map((place) => place.offset)).to.deep.equal([0, 2 ** 30, 2 ** 31]);
-    expect(layout.length).to.equal(3 * 2 ** 30);
+    expect(layout.files).to.deep.equal([{ location: 'x_data', length: 3 * 2 ** 30 }]);
     expect(layOut(model, 'never', 'x_data')).to.equal(undefined);
+    const chunks = layOut(model, 'auto', 'x_data', 2 ** 31)!;
+    expect(chunks.files).to.deep.equal([
+      { location: 'x_data', length: 2 ** 31 },
+      { location: 'x_data_1', length: 2 ** 30 },
+    ]);
+    const places = [...chunks.places.values()].map(({ location, offset }) => [location, offset]);
+    expect(places).to.deep.equal([
+      ['x_data', 0],
+      ['x_data', 2 ** 30],
+      ['x_data_1', 0],
+    ]);
   });
 });

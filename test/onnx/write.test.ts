@@ -72,6 +72,24 @@ describe('onnx: writing files', () => {
     expect(places).to.deep.equal([-1, 0, 1216, 65536, -1, 1310720, 2910720]);
   });
 
+  it('goes on in further files where one may not hold all, and reads it back', async () => {
+    const sizes = [300, 400_000, 300_000, 255, 500_000, 100_000];
+    const model = modelOf(sizes);
+    // What stands there under an earlier name is replaced, too.
+    writeFileSync(at('m.onnx_data_1'), 'old');
+    const { files } = await writeModel(model, at('m.onnx'), { externalData: 'always', dataBytes: 1_700_000 });
+    const names = ['m.onnx', 'm.onnx_data', 'm.onnx_data_1', 'm.onnx_data_2', 'm.onnx_data_3'];
+    expect(files.map((file) => file.path)).to.deep.equal(names.map(at));
+    expect(readdirSync(folder).sort()).to.deep.equal(names);
+    const lengths = names.map((name) => readFileSync(at(name)).length);
+    expect(lengths.slice(1)).to.deep.equal([1_665_536, 1_200_000, 2_000_000, 400_000]);
+    expect(files.map((file) => file.bytes)).to.deep.equal(lengths);
+    const read = readModel(at('m.onnx'));
+    [...read.graph.initializers].forEach((value, index) => {
+      expect(value.constant!.toNumbers()).to.deep.equal(new Array(sizes[index]).fill(index));
+    });
+  });
+
   it('keeps external data external, and writes the same bytes however often', async () => {
     await writeModel(modelOf([300, 400]), at('a.onnx'), { externalData: 'always' });
     await writeModel(readModel(at('a.onnx')), at('b.onnx'));
