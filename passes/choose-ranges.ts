@@ -33,25 +33,41 @@ export const chooseRanges = definePass({
   doc: 'of several ranges for every value, keep the kind whose quantized model answers most like the float one',
   needs: ['planned', 'calibrated'],
   async run(model, context) {
-    const choices = rangeChoicesFact.find(context);
-    const { likeness } = context.engine;
-    if (choices === undefined || likeness === undefined || planFact.get(context).nodes.size === 0) return;
-    const margin = judgedByLikeness.find(context) ? 0 : MARGIN;
-    let best: { method: string; ranges: ReadonlyMap<Value, Range>; score: number } | undefined;
-    const scores: string[] = [];
-    for (const [method, ranges] of choices) {
-      const score = await likeness(model, await quantizedCopy(model, ranges, context));
-      scores.push(`${method} ${score.toFixed(1)} dB`);
-      if (best === undefined || score > best.score + margin) best = { method, ranges, score };
-    }
-    rangesFact.set(context, best!.ranges);
+    const best = await bestRanges(model, context);
+    if (best === undefined) return;
+    rangesFact.set(context, best.ranges);
     context.ledger.note(
       'info',
       'ranges',
-      `activation ranges by ${best!.method}: ${scores.join(', ')} on calibration samples`,
+      `activation ranges by ${best.method}: ${best.scores.join(', ')} on calibration samples`,
     );
   },
 });
+
+interface Chosen {
+  readonly method: string;
+  readonly ranges: ReadonlyMap<Value, Range>;
+  /** How like the float model's the answers are, in dB, with these ranges and with each kind of them. */
+  readonly score: number;
+  readonly scores: readonly string[];
+}
+
+/** The best of the kinds of ranges that were observed; undefined where there is nothing to choose or to judge by. */
+export async function bestRanges(model: Model, context: PassContext): Promise<Chosen | undefined> {
+  const choices = rangeChoicesFact.find(context);
+  const { likeness } = context.engine;
+  if (choices === undefined || likeness === undefined || planFact.get(context).nodes.size === 0)
+    return undefined;
+  const margin = judgedByLikeness.find(context) ? 0 : MARGIN;
+  let best: Omit<Chosen, 'scores'> | undefined;
+  const scores: string[] = [];
+  for (const [method, ranges] of choices) {
+    const score = await likeness(model, await quantizedCopy(model, ranges, context));
+    scores.push(`${method} ${score.toFixed(1)} dB`);
+    if (best === undefined || score > best.score + margin) best = { method, ranges, score };
+  }
+  return best && { ...best, scores };
+}
 
 /** What the model would become with these ranges. Its constants are shared with the original, unread. */
 async function quantizedCopy(

@@ -30,9 +30,10 @@ export interface Engine {
   evaluate(model: Model, nodes: readonly Node[], wanted: readonly Value[]): Promise<Map<Value, Tensor>>;
   /**
    * Smallest and largest element of each value of the main graph over the calibration data.
+   * @param samples at most so many, for a trial; all where no number is said
    * @throws QuantcError E_CALIBRATION_... when there are no data, or a value is NaN or infinite.
    */
-  observe(model: Model, values: readonly Value[]): Promise<Map<Value, Observation>>;
+  observe(model: Model, values: readonly Value[], samples?: number): Promise<Map<Value, Observation>>;
   /**
    * How alike the outputs of two models are over the first calibration samples: 10·log10(Σ y² / Σ (y − ŷ)²), in dB.
    * Absent when there are no samples.
