@@ -1,10 +1,10 @@
 import { QuantcError, type Target } from '../src/index.js';
 import { cpuArm64 } from './cpu-arm64.js';
 import { cpuX64Avx2, cpuX64Vnni } from './cpu-x64.js';
-import { webgpu } from './webgpu.js';
+import { webgpu, webgpuFlash } from './webgpu.js';
 
 /** Every built-in target, by name. */
-export const targets: readonly Target[] = [cpuX64Vnni, cpuX64Avx2, cpuArm64, webgpu];
+export const targets: readonly Target[] = [cpuX64Vnni, cpuX64Avx2, cpuArm64, webgpu, webgpuFlash];
 
 /** Names that stand for others: what `--target cpu` means. */
 export const targetAliases: Readonly<Record<string, readonly string[]>> = {

