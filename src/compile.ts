@@ -168,6 +168,12 @@ async function compileFor(
           onRun: () => {
             ran = true;
           },
+          onExceeded: (bytes) =>
+            ledger.note(
+              'info',
+              'calibration-memory',
+              `one sample's values take ${bytes} bytes, more than a quarter of the ceiling`,
+            ),
         },
         request.ranges,
       );
