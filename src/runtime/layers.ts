@@ -4,6 +4,7 @@ import type { Tensor } from '../ir/tensor.js';
 import { elementCount } from '../ir/type.js';
 import { ErrorSum } from '../quant/error.js';
 import { type GridFacts, GridUse } from '../quant/grid-use.js';
+import { ChannelGains } from './channel-gains.js';
 import { magnitudes, spreadOf, weightSpread } from './channel-spread.js';
 import {
   type CompareOptions,
@@ -31,6 +32,8 @@ export interface LayerComparison extends Comparison {
   readonly quantized: boolean;
   /** Names of the compared values that it is computed from. */
   readonly from: readonly string[];
+  /** The candidate multiplies the channels by factors of their own: SQNR and cosine are told without these. */
+  readonly rescaled?: true;
   /** How the grid suits the value, where the candidate quantizes it with one scale. */
   readonly grid?: GridFacts;
   /** Largest magnitude of a channel over that of the median channel; absent for values without channels. */
@@ -130,6 +133,7 @@ class LayerSum {
   readonly #from: readonly string[];
   readonly #errors = new ErrorSum();
   readonly #use: GridUse | undefined;
+  readonly #gains = new ChannelGains((rank) => this.#axis(rank));
   #channels: Float64Array | undefined;
   #feeds = 0;
   #identical = true;
@@ -152,6 +156,7 @@ class LayerSum {
     this.#identical &&= sameTensor(mine, theirs);
     const [x, y] = [numbersOf(mine), numbersOf(theirs)];
     this.#errors.add(x, y);
+    this.#gains.add(x, y, mine.shape);
     this.#measureChannels(x, mine.shape);
     if (rounding === undefined) return;
     const before = numbersOf(actual[rounding.before.name]!);
@@ -161,11 +166,14 @@ class LayerSum {
     this.#use!.add(bent, y);
   }
 
-  /** Largest magnitude of each channel: axis 1 of pictures and of what convolutions give, else the last one. */
+  /** Channels lie on axis 1 of pictures and of what convolutions give, else on the last one. */
+  #axis(rank: number): number {
+    return rank > 3 || this.#pair.node?.opType.includes('Conv') === true ? 1 : rank - 1;
+  }
+
   #measureChannels(values: ArrayLike<number>, shape: readonly number[]): void {
     if (shape.length < 2) return;
-    const front = shape.length > 3 || this.#pair.node?.opType.includes('Conv') === true;
-    const axis = front ? 1 : shape.length - 1;
+    const axis = this.#axis(shape.length);
     const count = shape[axis]!;
     const inner = elementCount(shape.slice(axis + 1)) || 1;
     this.#channels ??= new Float64Array(count);
@@ -175,6 +183,8 @@ class LayerSum {
 
   get comparison(): LayerComparison {
     const { node } = this.#pair;
+    const facts = this.#errors.facts;
+    const rescaled = this.#gains.explain(facts.sqnr);
     const channelSpread = this.#channels && spreadOf(this.#channels);
     const ofWeight = weightSpread(node, this.#pair.rounding?.before ?? this.#pair.candidate);
     return {
@@ -182,7 +192,8 @@ class LayerSum {
       ...(node && { node: node.label, opType: node.opType }),
       quantized: this.#pair.quantized,
       from: this.#from,
-      ...this.#errors.facts,
+      ...facts,
+      ...(rescaled && { ...rescaled, rescaled: true }),
       ...(this.#use && { grid: this.#use.facts }),
       ...(channelSpread !== undefined && { channelSpread }),
       ...(ofWeight !== undefined && { weightSpread: ofWeight }),

@@ -100,4 +100,29 @@ describe('layers of two models', () => {
     );
     expect(none.map(({ name }) => name)).to.deep.equal(['y']);
   });
+
+  it('are not blamed for channels that are rescaled on purpose', async () => {
+    const net = (
+      scale: string,
+      back: string,
+    ) => `g (float[N,4] x) => (float[N,4] y) <float[4] s = {${scale}}, float[4] t = {${back}}> {
+      [first] a = Mul (x, s) [bend] r = Relu (a) [second] y = Mul (r, t) }`;
+    const many = Array.from({ length: 64 }, (_, i) => Math.sin(i) * 5);
+    const layers = await layersOf(
+      net('1, 1, 1, 1', '1, 1, 1, 1'),
+      net('8, 0.5, 1, 4', '0.125, 2, 1, 0.25'),
+      many,
+    );
+    expect(layers.map(({ rescaled }) => rescaled)).to.deep.equal([true, true, undefined]);
+    for (const { sqnr, cosine } of layers) {
+      expect(sqnr).to.be.above(100);
+      expect(cosine).to.be.closeTo(1, 1e-6);
+    }
+    const noisy = await layersOf(
+      net('1, 1, 1, 1', '1, 1, 1, 1'),
+      net('1.2, 0.9, 1.1, 1', '1, 1, 1, 1'),
+      [1, 2, 3, 4],
+    );
+    expect(noisy[0]!.rescaled, 'of one element a channel, a factor explains anything').to.equal(undefined);
+  });
 });
