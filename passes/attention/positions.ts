@@ -34,18 +34,20 @@ const SIZES: Readonly<Record<string, readonly number[]>> = {
 /**
  * Has everything that is counted from the first token counted by `position_ids` instead: indices into a table of
  * positions, and rows that go by position (cut from a table, or computed).
+ * @param except nodes that will be written anew
  * @param positionIds gives the input, and makes it when it is first asked
  */
 export async function placeTokens(
   build: Builder,
   prober: Prober,
   context: PassContext,
+  except: ReadonlySet<Node>,
   positionIds: () => Value,
   refusal: (why: string) => QuantcError,
 ): Promise<void> {
   const { graph } = build.model;
   const fed = fedValues(graph, fedInputs(graph));
-  const meetings = [...graph.nodes()].flatMap((node) => meetingsAt(node, fed));
+  const meetings = [...graph.nodes()].flatMap((node) => (except.has(node) ? [] : meetingsAt(node, fed)));
   const placed = new Map<Value, Value>();
   for (const { node, index, value } of meetings) {
     const known = placed.get(value) ?? (await place(build, prober, node, index, value, positionIds));

@@ -3,7 +3,7 @@ import { type Model, printModel, Tensor } from '../../src/index.js';
 import { greedyDecode } from '../../src/runtime/greedy.js';
 import { withSession } from '../../src/runtime/session.js';
 import { sharedPath } from '../shared.js';
-import { computed, counting, masked, open, pooled, rotating } from './decoders.js';
+import { computed, counting, masked, narrow, open, pooled, rotating } from './decoders.js';
 import { canonical, DECODER_FUSIONS, fused, operators } from './prepared.js';
 
 const decode = (model: Model | string, prompt: readonly number[], count: number): Promise<number[]> =>
@@ -39,6 +39,19 @@ describe('decoding with a cache', () => {
       const [before, after] = [await canonical(text), await fused(text, DECODER_FUSIONS, true)];
       expect(operators(after)['GroupQueryAttention']).to.be.greaterThan(0);
       expect(operators(after)['Softmax']).to.equal(undefined);
+      for (const prompt of [[3], [7, 1, 39, 20]])
+        expect(await decode(after, prompt, 20)).to.deep.equal(await decode(before, prompt, 20));
+    });
+  }
+
+  for (const [name, text] of [
+    ['counted', narrow(counting())],
+    ['given', narrow(masked())],
+  ] as const) {
+    it(`gives the tokens of a decoder whose heads no operator takes, positions ${name}`, async () => {
+      const [before, after] = [await canonical(text), await fused(text, DECODER_FUSIONS, true)];
+      const { GroupQueryAttention, Softmax } = operators(after);
+      expect({ GroupQueryAttention, Softmax }).to.deep.equal({ GroupQueryAttention: undefined, Softmax: 2 });
       for (const prompt of [[3], [7, 1, 39, 20]])
         expect(await decode(after, prompt, 20)).to.deep.equal(await decode(before, prompt, 20));
     });

@@ -83,6 +83,12 @@ g (int64[B,T] input_ids) => (float[B,T,40] logits) <
   logits = MatMul (h${layers}, head)
 }`;
 
+/** Heads of four numbers, which no fused operator takes. */
+export const narrow = (text: string): string =>
+  text
+    .replace('int64[4] heads = {0, 0, 2, 8}', 'int64[4] heads = {0, 0, 4, 4}')
+    .replace('float root = {2.8284271247461903}', 'float root = {2}');
+
 /** As Optimum exports a decoder without a cache: its mask and positions are inputs. */
 export const masked = (layers = 2): string => `${HEAD}
 g (int64[B,T] input_ids, int64[B,T] attention_mask, int64[B,T] position_ids) => (float[B,T,40] logits) <
