@@ -107,7 +107,7 @@ export const ALGORITHMS: readonly Algorithm[] = [
     stage: 'float',
     source:
       'Nagel et al., Data-Free Quantization through Weight Equalization and Bias Correction, 2019 (section 4.1)',
-    byDefault: false,
+    byDefault: true,
   },
   {
     pass: smoothQuant,
