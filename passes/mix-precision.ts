@@ -143,6 +143,8 @@ const pointOf = ({ mix, noise }: Point): MixPoint => ({
 
 /** Makes the mix the plan, and says of every node that leaves it why. */
 function apply(context: PassContext, base: Plan, mix: Mix, gains: ReadonlyMap<Step, number>): void {
+  // A value whose giver turns float has a range of its own again, where it had another's, or that of the operator.
+  rangesFact.set(context, everyRange(base, rangesFact.get(context)));
   planFact.set(context, mix.plan);
   preciseFact.set(context, mix.precise);
   for (const [node, { tail }] of base.nodes) {

@@ -8,7 +8,7 @@ import { openJudge } from './calibration/judge.js';
 import { likenessOn } from './calibration/likeness.js';
 import { watch } from './calibration/watch.js';
 import { type BudgetTerm, parseBudget } from './compile/budget.js';
-import { asksForLikeness, requireData } from './compile/budget-figures.js';
+import { asksForLikeness } from './compile/budget-figures.js';
 import { compileWithin } from './compile/budget-run.js';
 import { AnswerCache } from './compile/cache.js';
 import { cacheFolder } from './compile/cache-folder.js';

@@ -10,7 +10,7 @@ import type { MixGoal } from '../target/mix.js';
 import type { Target } from '../target/target.js';
 import { modelDigest } from '../text/model-digest.js';
 import type { BudgetTerm } from './budget.js';
-import { type Measured, measuredOf } from './budget-figures.js';
+import { asksForLikeness, type Measured, measuredOf, requireData } from './budget-figures.js';
 import { meetBudget } from './budget-search.js';
 import type { AnswerCache } from './cache.js';
 import type { CompileRequest } from './request.js';
@@ -30,7 +30,7 @@ export interface BudgetRun {
 export async function compileWithin(run: BudgetRun): Promise<TargetReport> {
   const { terms, request, target, cache, staging } = run;
   const wantsLatency = terms.some(({ metric }) => metric === 'latency');
-  const key = [...(await keyOf(request, target)), wantsLatency && machine()];
+  const key = [...(await keyOf(run)), asksForLikeness(terms), wantsLatency && machine()];
   /** The last mix that was compiled, which most often is the one that is kept. */
   let last: { goal: string; report: TargetReport; staging: Staging } | undefined;
   let attempt = 0;
@@ -71,7 +71,7 @@ export async function compileWithin(run: BudgetRun): Promise<TargetReport> {
 const plain = (measured: Measured): Measured => JSON.parse(JSON.stringify(measured)) as Measured;
 
 /** Everything that a mix's figures depend on besides the mix. */
-async function keyOf(request: CompileRequest, target: Target): Promise<unknown[]> {
+async function keyOf({ request, target, terms }: BudgetRun): Promise<unknown[]> {
   const {
     onEvent,
     signal,
@@ -85,12 +85,14 @@ async function keyOf(request: CompileRequest, target: Target): Promise<unknown[]
     ...options
   } = request;
   const model = readModel(request.model);
-  const digest = async (path: string | undefined, split: 'calib' | 'eval') =>
-    path === undefined ? null : (await openData(path, split, model.graph.inputs)).digest();
+  const open = async (path: string | undefined, split: 'calib' | 'eval') =>
+    path === undefined ? undefined : openData(path, split, model.graph.inputs);
+  const held = await open(evaluation, 'eval');
+  requireData(terms, held);
   return [
     modelDigest(model),
-    await digest(calib, 'calib'),
-    await digest(evaluation, 'eval'),
+    (await open(calib, 'calib'))?.digest() ?? null,
+    held?.digest() ?? null,
     JSON.stringify({ ...options, model: undefined, targets: undefined }),
     JSON.stringify(target),
   ];
