@@ -16,6 +16,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { QuantcError } from '../errors/error.js';
 import type { Model } from '../ir/graph.js';
 import type { FileFacts } from '../report/report.js';
+import { removeLeftovers, stagingPrefix } from './leftovers.js';
 
 /** A folder beside the outputs, on the same file system, in which they come to be. */
 export class Staging {
@@ -30,7 +31,8 @@ export class Staging {
     this.#out = resolve(out);
     try {
       this.#made = mkdirSync(this.#out, { recursive: true });
-      this.#folder = mkdtempSync(join(this.#out, '.quantc-'));
+      removeLeftovers(this.#out);
+      this.#folder = mkdtempSync(join(this.#out, stagingPrefix()));
     } catch (cause) {
       throw refused(this.#out, cause);
     }
@@ -63,14 +65,32 @@ export class Staging {
     other.#names.length = 0;
   }
 
-  /** Puts every file in its place, in the order in which they were added. @throws QuantcError E_OUT_FOLDER */
+  /**
+   * Puts every file in its place. Models that stand there go first and new ones come last, so that at no moment, should
+   * this be its last, a model stands beside data that are not its own. What cannot be put in place is put back.
+   * @throws QuantcError E_OUT_FOLDER
+   */
   commit(): void {
-    for (const name of this.#names) {
-      try {
-        renameSync(this.path(name), join(this.#out, name));
-      } catch (cause) {
-        throw refused(join(this.#out, name), cause);
+    const models = this.#names.filter((name) => name.endsWith('.onnx'));
+    const others = this.#names.filter((name) => !models.includes(name));
+    const undo: (() => void)[] = [];
+    const move = (from: string, to: string): void => {
+      renameSync(from, to);
+      undo.push(() => renameSync(to, from));
+    };
+    const setAside = (name: string): void => {
+      if (existsSync(join(this.#out, name))) move(join(this.#out, name), this.path(`${name}.old`));
+    };
+    let at = '';
+    try {
+      for (at of models) setAside(at);
+      for (at of [...others, ...models]) {
+        setAside(at);
+        move(this.path(at), join(this.#out, at));
       }
+    } catch (cause) {
+      for (const step of undo.reverse()) step();
+      throw refused(join(this.#out, at), cause);
     }
   }
 
