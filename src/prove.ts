@@ -77,8 +77,7 @@ async function onCpu(request: ProofRequest, candidate: SessionOptions): Promise<
   for (const { node, fate, kernel } of kernels.nodes) {
     const row = request.ledger.find(node);
     if (row === undefined) continue;
-    const promised = row.precision === 'int8' || row.precision === 'int8-dynamic';
-    if (promised && fate === 'float')
+    if (PROMISED.test(row.precision) && fate === 'float')
       broken.push({ node: row.node, promised: row.kernel ?? '', found: kernel ?? '' });
     if (fate !== 'gone' && kernel !== undefined) request.ledger.refine(node, { kernel });
     if (fate === 'integer' && row.precision === 'float') {
@@ -131,8 +130,11 @@ async function noteLayers({ before, after, samples, ledger, threads }: ProofRequ
   }
 }
 
+/** Precisions that an integer kernel was promised for. */
+const PROMISED = /^(int8(-dynamic|-blocks)?|int[24])$/;
+
 /** Kernels that are counted in the file too; others may merge, once equal constants are stored once. */
-const PRODUCTS = /^(QLinear(Conv|MatMul)|QGemm|MatMulIntegerToFloat|DynamicQuantizeMatMul)$/;
+const PRODUCTS = /^(QLinear(Conv|MatMul)|QGemm|MatMulIntegerToFloat|DynamicQuantizeMatMul|MatMulNBits)$/;
 
 /** The first output that only one of the two models has finite. */
 function whyNotFinite(outputs: readonly Comparison[]): string | undefined {

@@ -14,8 +14,10 @@ import {
   type Target,
   targetFact,
   verify,
+  type WeightChoice,
+  weightFact,
 } from '../../src/index.js';
-import { recipeFor } from '../../src/recipe.js';
+import { type Precision, recipeFor } from '../../src/recipe.js';
 import { compareOutputs } from '../../src/runtime/compare.js';
 import { createEngine } from '../../src/runtime/engine.js';
 import { readKernels } from '../../src/runtime/kernels.js';
@@ -56,7 +58,9 @@ export interface Quantized {
 }
 
 export interface Options {
-  readonly precision?: 'int8' | 'int8-dynamic' | 'int8-weights';
+  readonly precision?: Exclude<Precision, 'auto'>;
+  /** What is asked of weights in blocks. */
+  readonly weights?: WeightChoice;
   readonly target?: Target;
   /** Laws that inputs are drawn by. Default: normal. */
   readonly inputs?: Readonly<Record<string, string>>;
@@ -88,6 +92,7 @@ export async function quantized(text: string, options: Options = {}): Promise<Qu
   const ledger = new Ledger();
   const facts = new Map<string, unknown>([['opset-21', true]]);
   targetFact.set({ facts }, options.target ?? eager);
+  if (options.weights) weightFact.set({ facts }, options.weights);
   if (options.exclude) facts.set('exclusion', options.exclude);
   for (const graph of model.graphs()) for (const node of graph.nodes()) ledger.record(node, {});
   const recipe = recipeFor(options.precision ?? 'int8');
@@ -118,7 +123,7 @@ export async function expectKept(
   const { nodes } = await readKernels(after, { threads: 1 });
   const broken = nodes.flatMap(({ node, fate, kernel }) => {
     const promised = ledger.find(node)?.precision ?? 'float';
-    return fate === 'float' && /^int8(-dynamic)?$/.test(promised) ? [`${node.label} runs as ${kernel}`] : [];
+    return fate === 'float' && /^int(8(-dynamic|-blocks)?|4|2)$/.test(promised) ? [`${node.label} runs as ${kernel}`] : [];
   });
   expect(broken).to.deep.equal([]);
   const session = { threads: 1 };
