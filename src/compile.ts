@@ -151,13 +151,13 @@ async function compileFor(
   const recipe = recipeFor(data.precision, algorithms, rewriting);
   const engine: Engine = {
     ...createEngine(),
-    observe: async (at, values) => {
+    observe: async (at, values, samples) => {
       enter('calibrate');
       let ran = false;
       const found = await observeRanges(
         at,
         values,
-        decoderData(data.ranges, at),
+        decoderData(samples === undefined ? data.ranges : data.ranges?.first(samples), at),
         {
           maxMemory: maxMemory / 4,
           threads,
@@ -221,8 +221,7 @@ async function compileFor(
   await run(recipe.canonicalize);
   exclusionFact.set({ facts }, withoutBroken(exclusionOf(model, request.exclude ?? []), broken, ledger));
   for (const graph of model.graphs()) for (const node of graph.nodes()) ledger.record(node, {});
-  const before = cloneModel(model).model;
-  floatModelFact.set({ facts }, before);
+  floatModelFact.set({ facts }, cloneModel(model).model);
   await run(recipe.quantize);
   const after = cloneModel(model).model;
   await run(recipe.finish);
@@ -247,7 +246,7 @@ async function compileFor(
       target,
       float: request.model,
       emitted,
-      before,
+      before: floatModelFact.get({ facts }),
       after,
       samples: stoppable(present.first(request.proofSamples ?? PROOF_SAMPLES), signal),
       ...(data.evaluation && { evaluation: stoppable(data.evaluation, signal) }),
