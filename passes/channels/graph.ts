@@ -34,6 +34,8 @@ export class ChannelGraph {
   readonly #parent: number[] = [HELD];
   readonly #channels = new Map<Value, Channels & { readonly first: number }>();
   readonly #waiting: Value[] = [];
+  /** Values that a node has tied together already; asked from another side, it may see finer channels. */
+  readonly #tied = new Map<Node, ReadonlySet<Value>>();
   /** Products of two computed values: which of both takes the scale is decided when all else is known. */
   readonly #products = new Set<Node>();
 
@@ -174,11 +176,13 @@ export class ChannelGraph {
       this.#products.add(node);
       return;
     }
+    if (this.#tied.get(node)?.has(value)) return;
     const ties = ends.length === 0 ? tiesOf(node, value, axes) : undefined;
     if (ties === undefined) {
       this.#hold(value);
       return;
     }
+    this.#tied.set(node, new Set(ties.map((tie) => tie.value)));
     const common: number[] = [];
     for (const { value: tied, axes: at, index } of ties) {
       this.#place(tied, at);
