@@ -136,8 +136,12 @@ class PerplexityEvaluator implements Evaluator {
     const tokens = ids.toNumbers();
     const values = logits.toFloat32();
     const words = logits.shape[2]!;
+    const mask = feeds['attention_mask'];
+    const real = mask?.shape.join() === ids.shape.join() ? mask.toNumbers() : undefined;
     for (let row = 0; row < rows - padding; row++) {
       for (let at = 0; at + 1 < length; at++) {
+        // Padding is no text: it is not predicted.
+        if (real?.[row * length + at + 1] === 0) continue;
         const next = tokens[row * length + at + 1]!;
         if (next < 0 || next >= words) {
           throw new QuantcError('E_EVAL_OUTPUT', `token ${next} is not among the model's ${words} words`);

@@ -54,6 +54,12 @@ describe('evaluate', () => {
       loss -= Math.log(shifted[tokens[at + 1]!]! / shifted.reduce((a, b) => a + b));
     }
     expect(evaluator.evaluation().value).to.be.closeTo(Math.exp(loss / 4), 1e-9);
+    const masked = evaluatorFor(memoryData({ x }), 'perplexity');
+    const attention_mask = Tensor.ints([1, 1, 0, 1, 0, 0], [2, 3]);
+    masked.add(batch({ input_ids: ids, attention_mask }, 2), { logits });
+    const first = values.slice(0, 3).map((each) => Math.exp(each));
+    const only = first.reduce((a, b) => a + b) / first[2]!;
+    expect(masked.evaluation().value, 'padding is not predicted').to.be.closeTo(only, 1e-9);
   });
 
   it('takes SQNR over all float outputs and feeds, padding left out', () => {

@@ -39,6 +39,11 @@ describe('quantc compile', () => {
       expect(bytesAfter / bytesBefore).to.be.below(0.4);
       expect(ledger.map(({ precision }) => precision)).to.deep.equal(Array(6).fill('int8'));
       expect(proof.evaluation).to.include({ metric: 'top1', samples: 12 });
+      const first = ledger.find(({ node }) => node === 'first')!;
+      expect(first.sqnr).to.be.above(20);
+      expect(first.cosine).to.be.within(0.99, 1);
+      expect(first.saturation).to.be.within(0, 0.01);
+      expect(first.rangeUse).to.be.within(0.5, 1);
     }
     expect(readModel(at.path('plain', 'net.cpu-x64.onnx')).producerName).to.equal('quantc');
     expect(sha256(at.model)).to.equal(input);
@@ -173,6 +178,21 @@ describe('quantc compile', () => {
     expect(compared).to.include({ samples: 12, synthetic: false });
     expect(compared.outputs[0].sqnr).to.be.above(20);
     expect(compared.layers.length, 'layers are found through the report').to.be.at.least(4);
+    const layer = compared.layers.find(({ node }: { node: string }) => node === 'first');
+    expect(layer).to.include({ name: 'r', opType: 'Conv', quantized: true });
+    expect(layer.grid.rangeUse).to.be.above(0.5);
+    const told = await invoke([
+      'compare',
+      at.model,
+      emitted,
+      '--eval',
+      at.data,
+      '--rounds',
+      '1',
+      '--layers',
+      '2',
+    ]);
+    expect(told.out).to.include('cut off').and.include('steps used').and.include('the worst 2');
     expect(compared.latency).to.have.length(2);
     const same = await invoke(['compare', at.model, at.model, '--rounds', '1']);
     expect(same.out).to.include('exact').and.include('0 differ').and.include('random sample');

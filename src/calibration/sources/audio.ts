@@ -97,14 +97,37 @@ const COMPRESSED: Readonly<Record<string, (wave: Wave) => void>> = {
 function open(file: string): Wave {
   const wave = new wavefile.WaveFile();
   try {
-    wave.fromBuffer(readFileSync(file));
+    wave.fromBuffer(essentials(readFileSync(file)));
     const { chunkSize, samples } = wave.data as { chunkSize: number; samples: Uint8Array };
     if (samples.length < chunkSize) throw new Error('the file is cut short');
+    const { numChannels, bitsPerSample } = wave.fmt as { numChannels: number; bitsPerSample: number };
+    if (numChannels < 1 || bitsPerSample < 1 || bitsPerSample > 64) {
+      throw new Error(`it says to have ${numChannels} channels of ${bitsPerSample} bits`);
+    }
     COMPRESSED[wave.bitDepth]?.(wave);
   } catch (cause) {
     throw unsound(file, (cause as Error).message, cause);
   }
   return wave;
+}
+
+/** Chunks that say how the sound is stored, and the sound. */
+const CHUNKS: ReadonlySet<string> = new Set(['fmt ', 'fact', 'ds64', 'data']);
+
+/**
+ * The file without chunks that are of no use here (cue points, tags and the like), whose damaged counts would keep the
+ * reader busy for ever: each chunk is four letters, the number of its bytes, and these, filled up to an even number.
+ */
+function essentials(file: Buffer): Uint8Array {
+  const bigEndian = file.toString('latin1', 0, 4) === 'RIFX';
+  const parts = [file.subarray(0, 12)];
+  for (let at = 12; at + 8 <= file.length; ) {
+    const size = bigEndian ? file.readUInt32BE(at + 4) : file.readUInt32LE(at + 4);
+    const end = at + 8 + size + (size % 2);
+    if (CHUNKS.has(file.toString('latin1', at, at + 4))) parts.push(file.subarray(at, end));
+    at = end;
+  }
+  return new Uint8Array(Buffer.concat(parts));
 }
 
 const unsound = (file: string, why: string, cause?: unknown): QuantcError =>

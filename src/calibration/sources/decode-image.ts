@@ -65,10 +65,14 @@ const PLAIN: ImageDecoder = {
         case 'PNG':
           return plainPng(bytes);
         case 'JPEG': {
+          // Each block of 64 pixels takes a bit at least: a header that promises more is a damaged one.
+          const most = Math.min(MOST_PIXELS, bytes.length * 512);
           const options = { useTArray: true, formatAsRGBA: false, tolerantDecoding: false } as const;
           const { width, height, data } = jpeg.decode(bytes, {
             ...options,
-            maxResolutionInMP: MOST_PIXELS / 1e6,
+            maxResolutionInMP: most / 1e6,
+            // Three coefficients of four bytes a pixel, and the pixels twice: strange sampling factors ask for more.
+            maxMemoryUsageInMB: Math.min(4096, 16 + (most * 20) / 2 ** 20),
           });
           return { width, height, channels: 3, data };
         }
@@ -101,6 +105,10 @@ export const unreadable = (file: string, cause: unknown): QuantcError =>
   );
 
 function plainPng(bytes: Uint8Array): Picture {
+  const header = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  if (bytes.length < 24 || header.getUint32(16) * header.getUint32(20) > MOST_PIXELS) {
+    throw new Error('its header is damaged, or it is larger than 100 megapixels');
+  }
   const png = decodePng(bytes, { checkCrc: true });
   const { width, height } = png;
   if (png.palette) return opaque(width, height, png.palette[0]!.length, convertIndexedToRgb(png));

@@ -3,8 +3,10 @@ import fc from 'fast-check';
 import { encode as encodePng } from 'fast-png';
 import jpeg from 'jpeg-js';
 import { openData } from '../../../src/calibration/data.js';
+import { SeededRandom } from '../../../src/calibration/random.js';
 import { imageDecoder } from '../../../src/calibration/sources/decode-image.js';
 import { cut, type Picture, resize } from '../../../src/calibration/sources/resize.js';
+import type { QuantcError } from '../../../src/errors/error.js';
 import { batchesOf, errorOf, input, type TestFolder, testFolder } from './folder.js';
 
 /** A picture whose bytes follow from where they lie. */
@@ -176,6 +178,24 @@ describe('pictures as data', () => {
     const undeclared = await errorOf(() => openData(folder.path, 'calib', nchw));
     expect([undeclared.code, undeclared.place.value]).to.deep.equal(['E_DATA_UNDECLARED', 'x']);
     expect(undeclared.hint).to.include('data.json');
+  });
+
+  it('end in a coded error or in pixels when they are damaged', async () => {
+    const random = new SeededRandom(3);
+    const whole = [png(9, 7, 4), new Uint8Array(jpeg.encode(painted(16, 16, 4), 80).data)];
+    for (const decoder of [await imageDecoder('plain'), await imageDecoder('sharp')]) {
+      for (let run = 0; run < 150; run++) {
+        const damaged = Uint8Array.from(whole[run % 2]!);
+        for (let i = 0; i <= random.integer(3); i++)
+          damaged[random.integer(damaged.length)] = random.integer(256);
+        try {
+          const { width, height, channels, data } = await decoder.decode(damaged, 'x.png');
+          expect(data.length).to.equal(width * height * channels);
+        } catch (error) {
+          expect((error as QuantcError).code).to.equal('E_DATA_IMAGE');
+        }
+      }
+    }
   });
 
   it('have a digest of their contents and of what is declared', async () => {

@@ -1,6 +1,8 @@
 import { expect } from 'chai';
 import wavefile from 'wavefile';
 import { openData } from '../../../src/calibration/data.js';
+import { SeededRandom } from '../../../src/calibration/random.js';
+import type { QuantcError } from '../../../src/errors/error.js';
 import { inferTypes } from '../../../src/runtime/types.js';
 import { parseModel } from '../../../src/text/parse.js';
 import { batchesOf, errorOf, input, type TestFolder, testFolder } from './folder.js';
@@ -106,6 +108,36 @@ describe('sound as data', () => {
     const nan = await errorOf(() => open({ sampleRate: 8000 }));
     expect([nan.code, nan.place.value]).to.deep.equal(['E_DATA_NAN', 'x']);
   });
+});
+
+describe('damaged sound', () => {
+  it('ends in a coded error or in sound, never in anything else', async () => {
+    const folder = testFolder();
+    const file = new wavefile.WaveFile();
+    file.fromScratch(1, 8000, '16', [1, 2, 3, 4, 5, 6, 7, 8]);
+    file.setCuePoint({ position: 3, label: 'here' });
+    const sound = file.toBuffer();
+    const random = new SeededRandom(5);
+    folder.write('data.json', { inputs: { x: { calib: 'a.wav', audio: { sampleRate: 8000, length: 4 } } } });
+    for (let run = 0; run < 150; run++) {
+      const damaged = Uint8Array.from(sound);
+      // Mostly in the headers: the number of channels among them, and at the end that of cue points.
+      for (let i = 0; i <= random.integer(3); i++) {
+        const at = random.integer(2) === 0 ? random.integer(44) : sound.length - 1 - random.integer(80);
+        damaged[at] = random.integer(2) === 0 ? 0 : random.integer(256);
+      }
+      folder.write(
+        'a.wav',
+        damaged.subarray(0, random.integer(3) === 0 ? random.integer(damaged.length) : undefined),
+      );
+      try {
+        await batchesOf(await openData(folder.path, 'calib', [input('x', ['N', 4])]));
+      } catch (error) {
+        expect((error as QuantcError).code).to.match(/^E_DATA_(AUDIO|RATE|NAN)$/);
+      }
+    }
+    folder.remove();
+  }).timeout(20_000);
 });
 
 describe('tokens as data', () => {
