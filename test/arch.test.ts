@@ -54,7 +54,7 @@ const LAYERS: readonly (readonly [area: string, mayImport: readonly string[]])[]
   ['passes', ['src/index.ts']],
   ['targets', ['src/index.ts']],
   ['src/codegen', ['src/errors', 'src/ir', 'src/pipeline']],
-  ['src/report', ['src/errors', 'src/ir', 'src/pipeline', 'src/target', 'src/calibration']],
+  ['src/report', ['src/errors', 'src/ir', 'src/quant', 'src/pipeline', 'src/target', 'src/calibration']],
   ['src/compile', ['*']],
   ['src/cli', ['*']],
   ['examples', ['src/index.ts', 'src/compile']],
