@@ -18,6 +18,7 @@ import {
   QuantcError,
   removeNode,
   replaceAllUses,
+  swapNames,
   type Target,
   targetFact,
   type Value,
@@ -161,6 +162,8 @@ function multiplyPacked(
     result = createNode({ before: node }, { opType: 'Add', inputs: [result, rest], outputs: [{ type }] })
       .outputs[0]!;
   }
+  // The proof compares values by their names.
+  if (!last.outputs[0]!.isOutput) swapNames(last.outputs[0]!, result);
   replaceAllUses(last.outputs[0]!, result);
   if (last !== node) {
     context.ledger.record(last, { ...facts, reason: `absorbed into ${node.label}` });
@@ -202,6 +205,7 @@ function gatherPacked(
     bytesBefore: tensor.byteLength,
     bytesAfter: parts.bytes,
   });
+  if (!node.outputs[0]!.isOutput) swapNames(node.outputs[0]!, packed.outputs[0]!);
   replaceAllUses(node.outputs[0]!, packed.outputs[0]!);
   removeNode(node);
 }

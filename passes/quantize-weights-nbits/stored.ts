@@ -55,11 +55,10 @@ export class StoredWeights {
     const parts = this.#quantized(tensor, axis, blockSize);
     const { graph } = weight;
     const flat = (part: Tensor) => part.with({ shape: [part.count] });
-    const zeroPoint = parts.zeroPoint && this.#add(graph, flat(parts.zeroPoint), `${weight.name}_zero_point`);
     return {
       q: this.#add(graph, parts.q, `${weight.name}_q${this.#choice.bits}`),
       scale: this.#add(graph, flat(parts.scale), `${weight.name}_scale`),
-      zeroPoint,
+      zeroPoint: parts.zeroPoint && this.#add(graph, flat(parts.zeroPoint), `${weight.name}_zero_point`),
       bytes: bytesOfAll(parts),
     };
   }
