@@ -137,7 +137,16 @@ function candidate(
   }
   for (const [variable, factor] of factors) {
     const allowed = clipped ? Math.min(factor, room.get(variable) ?? 1) : (factor * top) / highest;
-    factors.set(variable, allowed);
+    factors.set(variable, ofFewBits(allowed));
   }
   return factors;
+}
+
+/**
+ * Rounded down to eight significant bits: processors differ in the last bits of what they measure, and what is made of
+ * it, the bytes of the file, should not.
+ */
+function ofFewBits(factor: number): number {
+  const step = 2 ** (Math.floor(Math.log2(factor)) - 7);
+  return Math.floor(factor / step) * step;
 }
