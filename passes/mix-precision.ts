@@ -62,6 +62,7 @@ export const mixPrecision = definePass({
       goal.kind === 'auto'
         ? await searchAuto(trials, start, costs)
         : await searchFront(trials, start, costs, goal.enough, model);
+    context.engine.onSearch?.(1);
     const { chosen, gains } = found;
     mixFact.set(context, {
       metric: judge.metric,

@@ -70,13 +70,15 @@ describe('compile', () => {
       onEvent: (event) => events.push(event),
     });
     const stages = events.flatMap((event) => (event.kind === 'stage' ? [event.stage] : []));
-    expect(stages).to.deep.equal(['read', 'rewrite', 'calibrate', 'write', 'prove', 'evaluate']);
-    for (const stage of ['calibrate', 'write', 'evaluate'] as const) {
+    // Algorithms that change the float model have it calibrated again.
+    const order = ['read', 'rewrite', 'calibrate', 'search', 'write', 'prove', 'evaluate'];
+    expect([...new Set(stages)]).to.deep.equal(order);
+    for (const stage of ['calibrate', 'search', 'write', 'evaluate'] as const) {
       const shares = events.flatMap((event) =>
         event.kind === 'share' && event.stage === stage ? [event.share] : [],
       );
       expect(shares.at(-1), stage).to.equal(1);
-      expect(shares).to.deep.equal(shares.toSorted((a, b) => a - b));
+      if (stage !== 'calibrate') expect(shares).to.deep.equal(shares.toSorted((a, b) => a - b));
     }
     const passes = events.flatMap((event) => (event.kind === 'pass' ? [event.event.pass] : []));
     expect(passes).to.include.members(['upgrade-opset', 'insert-qdq', 'dead-code']);
