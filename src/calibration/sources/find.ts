@@ -168,7 +168,7 @@ function undeclared(path: string, sound: boolean, signature: readonly InputSigna
   const name = signature.find(({ constant }) => constant === undefined)?.name ?? 'x';
   const how = sound
     ? { audio: { sampleRate: 16000 } }
-    : { images: { fit: 'cover', scale: 1 / 256, mean: [0.5, 0.5, 0.5], std: [0.25, 0.25, 0.25] } };
+    : { images: { fit: 'cover', scale: 0.003922, mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] } };
   const example = JSON.stringify({ inputs: { [name]: { calib: sound ? 'sounds' : 'pictures', ...how } } });
   return new QuantcError(
     'E_DATA_UNDECLARED',
