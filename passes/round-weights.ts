@@ -8,11 +8,8 @@
  */
 import {
   type Bounds,
-  biasScaleFloor,
-  decibels,
   definePass,
   descend,
-  floatModelFact,
   type Metric,
   metricOf,
   nearestPlane,
@@ -21,7 +18,8 @@ import {
 } from '../src/index.js';
 import { type QuantizedLayer, quantizedLayers, type Reader } from './quantized/layer.js';
 import { type Moments, momentsOf, partsOf } from './quantized/moments.js';
-import { matrixOf, remembered, scalesOf, storeBias, storeIntegers } from './quantized/store.js';
+import { matrixOf, scaleFloorOf, scalesOf, storeBias, storeIntegers } from './quantized/store.js';
+import { counted, unlessWorse } from './quantized/trial.js';
 
 /** Samples that the moments are taken over: images give thousands of columns each. */
 const SAMPLES = 64;
@@ -35,16 +33,20 @@ const DAMPING_A_COLUMN = 0.1;
 /** Smaller scales that are tried, as shares of the present one. */
 const SHRINK = [1, 0.9, 0.8];
 const SWEEPS = 4;
+/**
+ * Few samples say little of whole models: integers that are better layer by layer stay, unless outputs are worse by more
+ * than this factor of noise, 1 dB.
+ */
+const TOLERANCE = 10 ** 0.1;
 
 export const roundWeights = definePass({
   name: 'round-weights',
   doc: 'integers of a weight, each the nearest, → those that change the layer’s output least; biases take what moves its mean',
   needs: ['typed'],
   async run(model, context) {
-    const { watch, judge } = context.engine;
     const layers = quantizedLayers(model, context.decline).filter((layer) => isPossible(layer, context));
     if (layers.length === 0) return;
-    if (watch === undefined) {
+    if (context.engine.watch === undefined) {
       context.decline('there are no calibration samples');
       return;
     }
@@ -53,29 +55,21 @@ export const roundWeights = definePass({
       context.ledger.note('info', 'round-weights', message, this.name);
       return;
     }
-    const float = floatModelFact.find(context);
-    const judged = float && (await judge?.(float));
-    const before = judged && sum(await judged.noise(model));
-    const restore = remembered(layers);
-    for (const group of inGroups(layers)) {
-      const moments = await momentsOf(model, group, SAMPLES, context);
-      for (const layer of group) round(layer, moments, context);
-    }
-    if (judged === undefined || before === undefined) return;
-    const after = sum(await judged.noise(model));
-    const kept = after <= before;
-    if (!kept) restore();
-    const found = `${decibels(before).toFixed(1)} dB one by one, ${decibels(after).toFixed(1)} dB together`;
-    context.ledger.note(
-      'info',
-      'round-weights',
-      `${layers.length === 1 ? 'one weight' : `${layers.length} weights`} ${kept ? 'rounded together' : 'left as they were'}: ${found} on calibration samples`,
-      this.name,
-    );
+    await unlessWorse(model, layers, context, {
+      pass: this.name,
+      what: counted(layers.length, 'weight'),
+      done: 'rounded together',
+      undone: 'left rounded one by one',
+      tolerance: TOLERANCE,
+      async change() {
+        for (const group of inGroups(layers)) {
+          const moments = await momentsOf(model, group, SAMPLES, context);
+          for (const layer of group) round(layer, moments, context);
+        }
+      },
+    });
   },
 });
-
-const sum = (values: readonly number[]): number => values.reduce((total, each) => total + each, 0);
 
 function isPossible(layer: QuantizedLayer, context: PassContext): boolean {
   if (partsOf(layer) !== undefined) return true;
@@ -138,7 +132,7 @@ function round(layer: QuantizedLayer, moments: ReadonlyMap<Reader, Moments>, con
   }
   storeIntegers(layer, integers, scales);
   readers.forEach(({ bias }, at) => {
-    if (bias === undefined) return;
+    if (bias === undefined || (bias.kind === 'float' && !centred)) return;
     const { mean } = seen[at]!;
     const shift = new Float64Array(rows);
     for (let r = 0; r < rows; r++) {
@@ -229,15 +223,4 @@ function columns(
     result.set(matrix.subarray(at, at + count), r * count);
   }
   return result;
-}
-
-/** The least scale with which every reader's bias fits int32. */
-function scaleFloorOf({ readers }: QuantizedLayer): Float64Array | undefined {
-  let floor: Float64Array | undefined;
-  for (const { bias } of readers) {
-    if (bias?.kind !== 'int32') continue;
-    const own = biasScaleFloor(bias.float.toFloat32(), bias.inputScale);
-    floor = floor?.map((least, row) => Math.max(least, own[row]!)) ?? own;
-  }
-  return floor;
 }

@@ -203,8 +203,11 @@ async function compileFor(
       }),
       samplesDigest: (samples = data.ranges!.count) => data.ranges!.first(samples).digest(),
       likeness: likenessOn((at) => stoppable(decoderData(data.ranges!, at), signal)),
-      watch: (at, values, samples, see) =>
-        watch(at, values, stoppable(decoderData(data.ranges!, at).first(samples), signal), see),
+      // What random feeds correlate says nothing of real ones.
+      ...(!data.ranges.synthetic && {
+        watch: (at, values, samples, see) =>
+          watch(at, values, stoppable(decoderData(data.ranges!, at).first(samples), signal), see),
+      }),
     }),
   };
   const facts = new Map<string, unknown>();

@@ -1,12 +1,15 @@
 import { calibrateRanges } from '../passes/calibrate-ranges.js';
 import { chooseRanges } from '../passes/choose-ranges.js';
+import { clipWeights } from '../passes/clip-weights.js';
 import { compressWeights } from '../passes/compress-weights.js';
+import { correctBias } from '../passes/correct-bias.js';
 import { deadCode } from '../passes/dead-code.js';
 import { deduplicateInitializers } from '../passes/deduplicate-initializers.js';
 import { dropDefaultAttributes } from '../passes/drop-default-attributes.js';
 import { equalizeLayers } from '../passes/equalize-layers.js';
 import { canonicalization, fusionsNamed, loweringsNamed } from '../passes/index.js';
 import { insertQdq } from '../passes/insert-qdq.js';
+import { keepFloat } from '../passes/keep-float.js';
 import { mixPrecision } from '../passes/mix-precision.js';
 import { placeOnExecutor } from '../passes/place-on-executor.js';
 import { planIntegerKernels } from '../passes/plan-integer-kernels.js';
@@ -123,11 +126,24 @@ export const ALGORITHMS: readonly Algorithm[] = [
     byDefault: true,
   },
   {
+    pass: clipWeights,
+    stage: 'integers',
+    source: 'Frantar et al., GPTQ, 2022: the grid of its scale search, with squared errors',
+    byDefault: false,
+  },
+  {
     pass: roundWeights,
     stage: 'integers',
     source:
       'Frantar et al., GPTQ, 2022 (section 3), as the nearest plane of Babai, 1986; biases by Nagel et al., 2019 (section 4.2)',
     byDefault: true,
+  },
+  {
+    pass: correctBias,
+    stage: 'integers',
+    source:
+      'Nagel et al., Data-Free Quantization through Weight Equalization and Bias Correction, 2019 (section 4.2)',
+    byDefault: false,
   },
 ];
 
@@ -156,6 +172,7 @@ function quantizing(precision: Exclude<Precision, 'auto'>, chosen: readonly Algo
     case 'int8':
       return [
         ...at('float'),
+        keepFloat,
         planIntegerKernels,
         calibrateRanges,
         chooseRanges,
@@ -165,9 +182,9 @@ function quantizing(precision: Exclude<Precision, 'auto'>, chosen: readonly Algo
         ...at('integers'),
       ];
     case 'int8-dynamic':
-      return [quantizeDynamic, compressWeights, ...at('integers')];
+      return [keepFloat, quantizeDynamic, compressWeights, ...at('integers')];
     case 'int8-weights':
-      return [compressWeights, ...at('integers')];
+      return [keepFloat, compressWeights, ...at('integers')];
     case 'int4':
     case 'int2':
     case 'int8-blocks':

@@ -12,7 +12,7 @@ import {
   weightJob,
 } from '../../src/index.js';
 
-/** A bias that may be moved to make up for what the integers of the weight shift. */
+/** A bias that may be moved to make up for what the integers of the weight shift; `float` is what it should be now. */
 export type Bias = { readonly float: Tensor } & (
   | { readonly kind: 'int32'; readonly q: Value; readonly inputScale: number }
   | { readonly kind: 'float'; readonly reader: Node; readonly index: number }
@@ -96,11 +96,35 @@ function storedIntegers(node: Node, input: Value): Found | undefined {
   else if (node.is('MatMulIntegerToFloat', MICROSOFT)) [, q, , scale] = node.inputs;
   if (!q?.isConstant || !scale?.isConstant) return undefined;
   if (node.domain === MICROSOFT && input !== q) return undefined;
-  const source = q.constant!.source;
-  return source.kind === 'derived' && source.job?.kernel === QUANTIZE_WEIGHT ? { q, scale } : undefined;
+  return originOf(q.constant!) && { q, scale };
 }
 
 const MICROSOFT = 'com.microsoft';
+
+/** What integers stand for that are derived no more, since a pass has chosen them one by one. */
+const origins = new WeakMap<Tensor, { readonly weight: Tensor; readonly spec: WeightSpec }>();
+const floatBiases = new WeakMap<Tensor, Tensor>();
+
+/** Keeps what a weight's new integers stand for, so that later passes find the layer again. */
+export function rememberOrigin(integers: Tensor, { weight, spec }: QuantizedLayer): void {
+  origins.set(integers, { weight, spec });
+}
+
+/** Keeps the float bias that int32 integers stand for. */
+export function rememberBias(integers: Tensor, float: Tensor): void {
+  floatBiases.set(integers, float);
+}
+
+function originOf(q: Tensor): { readonly weight: Tensor; readonly spec: WeightSpec } | undefined {
+  const { source } = q;
+  if (source.kind !== 'derived' || source.job?.kernel !== QUANTIZE_WEIGHT) return origins.get(q);
+  return { weight: source.from[0]!, spec: weightJob(source.job)!.spec };
+}
+
+function floatBiasOf(q: Tensor | undefined): Tensor | undefined {
+  if (q?.source.kind === 'derived') return q.source.from[0];
+  return q && floatBiases.get(q);
+}
 
 function unreadable(node: Node, index: number, model: Model): string | undefined {
   if (node.graph !== model.graph)
@@ -115,10 +139,7 @@ function unreadable(node: Node, index: number, model: Model): string | undefined
 }
 
 function layerOf({ q, scale }: Found, nodes: readonly Node[]): QuantizedLayer | string {
-  const source = q.constant!.source;
-  if (source.kind !== 'derived') return 'its integers are stored';
-  const weight = source.from[0]!;
-  const { spec } = weightJob(source.job)!;
+  const { weight, spec } = originOf(q.constant!)!;
   const [first] = nodes as [Node];
   const conv = first.is('Conv');
   if (nodes.some((node) => node.opType !== first.opType || node.int('group', 1) !== first.int('group', 1)))
@@ -168,11 +189,10 @@ function biasOf(node: Node, rows: number): Bias | undefined {
   const input = index === undefined ? undefined : node.inputs[index];
   if (input?.producer?.is('DequantizeLinear')) {
     const [q, scale] = input.producer.inputs;
-    const source = q?.constant?.source;
     const inputScale = scale?.producer?.is('Mul') ? scale.producer.inputs[0]?.constant : undefined;
-    if (source?.kind !== 'derived' || inputScale?.count !== 1 || q!.uses.length !== 1) return undefined;
-    const float = source.from[0]!;
-    return float.count === rows
+    const float = floatBiasOf(q?.constant);
+    if (inputScale?.count !== 1 || q!.uses.length !== 1) return undefined;
+    return float?.count === rows
       ? { kind: 'int32', float, q: q!, inputScale: inputScale.toNumbers()[0]! }
       : undefined;
   }

@@ -16,7 +16,6 @@ import {
   type Value,
 } from '../../src/index.js';
 import { deadCode } from '../dead-code.js';
-import type { QuantizedLayer, Reader } from './layer.js';
 
 /** The moments of one reader's input. */
 export interface Moments {
@@ -28,11 +27,25 @@ export interface Moments {
   readonly count: number;
 }
 
+/** What reads a layer's input. */
+export interface MomentReader {
+  readonly node: Node;
+  readonly input: Value;
+}
+
+/** A layer as far as moments go: rows of `size` weights in each of its groups; a product has no kernel. */
+export interface MomentLayer<R extends MomentReader = MomentReader> {
+  readonly size: number;
+  readonly groups: number;
+  readonly kernel: readonly number[];
+  readonly readers: readonly R[];
+}
+
 /** Largest part: its matrix takes 40 MB, and factoring it some seconds. Larger groups are cut, as if independent. */
 const LARGEST_PART = 2304;
 
 /** Into how many parts the rows of a layer's weight are cut, all groups together; undefined when they cannot be. */
-export function partsOf({ groups, size, kernel }: QuantizedLayer): number | undefined {
+export function partsOf({ groups, size, kernel }: MomentLayer): number | undefined {
   const taps = kernel.reduce((product, extent) => product * extent, 1);
   const channels = size / taps;
   for (let cuts = 1; cuts <= channels; cuts++) {
@@ -48,8 +61,8 @@ const LARGEST_UNFOLDED = 1 << 23;
 
 /** Where a column is taken from an image: every `stride`-th position along each axis. */
 interface Sampled {
-  readonly layer: QuantizedLayer;
-  readonly reader: Reader;
+  readonly layer: MomentLayer;
+  readonly reader: MomentReader;
   readonly parts: number;
   stride: number;
 }
@@ -58,13 +71,13 @@ interface Sampled {
  * Runs the model over the first samples and sums the moments of the inputs of all readers of some layers.
  * @returns in the order of the layers, and of their readers
  */
-export async function momentsOf(
+export async function momentsOf<R extends MomentReader>(
   model: Model,
-  layers: readonly QuantizedLayer[],
+  layers: readonly MomentLayer<R>[],
   samples: number,
   context: PassContext,
-): Promise<Map<Reader, Moments>> {
-  const wanted: Sampled[] = layers.flatMap((layer) =>
+): Promise<Map<R, Moments>> {
+  const wanted: (Sampled & { readonly reader: R })[] = layers.flatMap((layer) =>
     layer.readers.map((reader) => ({ layer, reader, parts: partsOf(layer)!, stride: 1 })),
   );
   await chooseStrides(model, wanted, samples, context);
@@ -170,13 +183,13 @@ const ints = (graph: Graph, values: readonly number[]): Value =>
   addInitializer(graph, Tensor.ints(values), 'ints');
 
 /** [..., k] → [1, k, columns] */
-function products(graph: Graph, input: Value, { size }: QuantizedLayer): Value {
+function products(graph: Graph, input: Value, { size }: MomentLayer): Value {
   const rows = make(graph, 'Reshape', [input, ints(graph, [1, -1, size])]);
   return make(graph, 'Transpose', [rows], { perm: [0, 2, 1] });
 }
 
 /** The columns that a convolution's kernel sees, by a convolution whose kernels are each a single one. */
-function unfolded(graph: Graph, input: Value, layer: QuantizedLayer, node: Node, stride: number): Value {
+function unfolded(graph: Graph, input: Value, layer: MomentLayer, node: Node, stride: number): Value {
   const { kernel, groups } = layer;
   const taps = kernel.reduce((product, extent) => product * extent, 1);
   const channels = (layer.size / taps) * groups;

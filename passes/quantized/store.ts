@@ -1,6 +1,7 @@
 /** Other integers in the place of a quantized layer's, and biases that make up for what they shift. */
 import {
   addInitializer,
+  biasScaleFloor,
   quantizeBias,
   removeInitializer,
   setConstant,
@@ -8,7 +9,7 @@ import {
   Tensor,
   type Value,
 } from '../../src/index.js';
-import type { Bias, QuantizedLayer, Reader } from './layer.js';
+import { type Bias, type QuantizedLayer, type Reader, rememberBias, rememberOrigin } from './layer.js';
 
 /** The layer's float weight as a matrix [rows, size]. */
 export function matrixOf({ weight, rows, size, turned }: QuantizedLayer): Float64Array {
@@ -45,7 +46,9 @@ export function storeIntegers(layer: QuantizedLayer, matrix: Float64Array, scale
       for (let k = 0; k < size; k++) integers[k * rows + r] = matrix[r * size + k]!;
   } else integers.set(matrix);
   const before = scale.constant!;
-  setConstant(q, Tensor.of('int8', q.constant!.shape, integers, { name: q.constant!.name }));
+  const stored = Tensor.of('int8', q.constant!.shape, integers, { name: q.constant!.name });
+  rememberOrigin(stored, layer);
+  setConstant(q, stored);
   const kept = before.count === rows ? scales : scales.subarray(0, 1);
   setConstant(scale, Tensor.of('float', before.shape, Float32Array.from(kept), { name: before.name }));
 }
@@ -57,7 +60,9 @@ export function storeBias(layer: QuantizedLayer, bias: Bias, shift: ArrayLike<nu
     const { constant } = bias.q;
     const scales = layer.scale.constant!.toFloat32();
     const integers = quantizeBias(values, bias.inputScale, scales).values;
-    setConstant(bias.q, Tensor.of('int32', constant!.shape, integers, { name: constant!.name }));
+    const stored = Tensor.of('int32', constant!.shape, integers, { name: constant!.name });
+    rememberBias(stored, Tensor.of('float', bias.float.shape, values));
+    setConstant(bias.q, stored);
     return;
   }
   const { reader, index, float } = bias;
@@ -87,4 +92,15 @@ export function remembered(layers: readonly QuantizedLayer[]): () => void {
     for (const [value, tensor] of constants) setConstant(value, tensor);
     for (const { reader, index, tensor } of inputs) setConstant(reader.inputs[index]!, tensor);
   };
+}
+
+/** The least scale with which every reader's bias fits int32. */
+export function scaleFloorOf({ readers }: QuantizedLayer): Float64Array | undefined {
+  let floor: Float64Array | undefined;
+  for (const { bias } of readers) {
+    if (bias?.kind !== 'int32') continue;
+    const own = biasScaleFloor(bias.float.toFloat32(), bias.inputScale);
+    floor = floor?.map((least, row) => Math.max(least, own[row]!)) ?? own;
+  }
+  return floor;
 }

@@ -51,8 +51,10 @@ export async function dataFor(
     ledger.note('warning', 'W_EVAL_SEEN', 'the score is taken on the very samples that calibration sees');
   }
   const precision = precisionFor(request.precision ?? 'auto', target, calib !== undefined);
-  const taken = calib && precision === 'int8' ? await oneByOne(calib, model) : undefined;
-  const ranges = precision === 'int8' ? (taken ?? randomSamples(model, true, ledger)) : undefined;
+  // What is quantized without ranges is rounded by samples all the same, where there are some.
+  const rounds = precision.startsWith('int');
+  const taken = calib && rounds ? await oneByOne(calib, model) : undefined;
+  const ranges = precision === 'int8' ? (taken ?? randomSamples(model, true, ledger)) : taken;
   const samples = calib ?? evaluation ?? ranges ?? randomSamples(model, false, ledger);
   return { precision, ranges, samples, evaluation };
 }

@@ -52,6 +52,8 @@ export interface Quantized {
   readonly after: Model;
   readonly ledger: Ledger;
   readonly data: DataSet;
+  /** What the passes left for later ones. */
+  readonly facts: Map<string, unknown>;
   row(node: string): LedgerRow;
   /** Operators of the model's main graph with how often they occur. */
   count(opType: string): number;
@@ -103,6 +105,7 @@ export async function quantized(text: string, options: Options = {}): Promise<Qu
     after: model,
     ledger,
     data,
+    facts,
     row: (name) => {
       const row = ledger.rows.find(({ node }) => node === name);
       if (row === undefined) throw new Error(`no row for ${name}`);
@@ -123,7 +126,9 @@ export async function expectKept(
   const { nodes } = await readKernels(after, { threads: 1 });
   const broken = nodes.flatMap(({ node, fate, kernel }) => {
     const promised = ledger.find(node)?.precision ?? 'float';
-    return fate === 'float' && /^int(8(-dynamic|-blocks)?|4|2)$/.test(promised) ? [`${node.label} runs as ${kernel}`] : [];
+    return fate === 'float' && /^int(8(-dynamic|-blocks)?|4|2)$/.test(promised)
+      ? [`${node.label} runs as ${kernel}`]
+      : [];
   });
   expect(broken).to.deep.equal([]);
   const session = { threads: 1 };
