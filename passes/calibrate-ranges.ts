@@ -6,6 +6,7 @@ import {
   type Range,
   rangeChoicesFact,
   rangesFact,
+  sourcesOf,
   type Value,
 } from '../src/index.js';
 
@@ -18,7 +19,7 @@ export const calibrateRanges = definePass({
   async run(model, context) {
     const wanted = new Set<Value>();
     for (const parameters of placementOf(planFact.get(context)).values.values()) {
-      if (parameters.kind === 'range') wanted.add(parameters.of);
+      for (const value of sourcesOf(parameters)) wanted.add(value);
     }
     const observed: Map<Value, Observation> =
       wanted.size === 0 ? new Map() : await context.engine.observe(model, [...wanted]);

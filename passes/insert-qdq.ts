@@ -5,7 +5,6 @@
 import {
   addInitializer,
   biasScaleFloor,
-  chooseAffine,
   createNode,
   definePass,
   type Graph,
@@ -22,6 +21,7 @@ import {
   type QuantizedWeight,
   quantizedBias,
   quantizedWeight,
+  rangeOf,
   rangesFact,
   removeNode,
   renameNode,
@@ -30,12 +30,13 @@ import {
   setInput,
   startOf,
   type Target,
-  Tensor,
+  type Tensor,
   targetFact,
   tensorType,
   typeBounds,
   type Value,
 } from '../src/index.js';
+import { type Grid, Grids, type Width, widthOf } from './insert-qdq/grids.js';
 
 export const insertQdq = definePass({
   name: 'insert-qdq',
@@ -53,14 +54,6 @@ function named(position: NodePosition, spec: NodeSpec): Node {
   return node;
 }
 
-/** Scale and zero point of one quantized value, as numbers and as initializers. */
-interface Grid {
-  readonly scale: number;
-  readonly zero: number;
-  readonly scaleValue: Value;
-  readonly zeroPoint: Value;
-}
-
 /** A quantized weight in the graph. */
 interface StoredWeight {
   readonly tensor: QuantizedWeight;
@@ -74,9 +67,9 @@ class Insertion {
   readonly #context: PassContext;
   readonly #target: Target;
   readonly #plan: Plan;
-  readonly #grids = new Map<string, Grid>();
-  /** DequantizeLinear output that stands for each quantized value. */
-  readonly #dequantized = new Map<Value, Value>();
+  readonly #grids: Grids;
+  /** DequantizeLinear outputs that stand for each quantized value, in 8 bits and in 16. */
+  readonly #dequantized = new Map<Value, { narrow?: Value; wide?: Value }>();
   /** The grid of each such output. */
   readonly #gridOfOutput = new Map<Value, Grid>();
   /** Weights by the value they were and their axis: nodes that share one share its integers. */
@@ -87,14 +80,16 @@ class Insertion {
     this.#context = context;
     this.#target = targetFact.get(context);
     this.#plan = planFact.get(context);
+    this.#grids = new Grids(graph, this.#target.activation, (parameters) =>
+      rangeOf(parameters, rangesFact.get(context)),
+    );
   }
 
   run(): void {
     const { values, givers } = placementOf(this.#plan);
     for (const [value, parameters] of values) {
       const giver = givers.get(value);
-      const quantize = this.#quantizeValue(value, parameters, giver !== undefined);
-      if (giver?.tail) this.#dropTail(giver.node, giver.tail, quantize);
+      this.#quantizeValue(value, parameters, giver);
     }
     for (const each of this.#plan.nodes.values()) {
       each.node.inputs.forEach((input, index) => {
@@ -104,40 +99,59 @@ class Insertion {
     }
   }
 
-  /** Puts a Q/DQ pair behind a computed value; only kernels of the plan read a value that some kernel gives in float. */
-  #quantizeValue(value: Value, parameters: Parameters, givenQuantized: boolean): Node {
-    const grid = this.#gridOf(parameters);
+  /**
+   * Puts a Q/DQ pair behind a computed value; only kernels of the plan read a value that some kernel gives in float.
+   * Readers of another width get a second pair: of the value, or of what the first pair makes of it.
+   */
+  #quantizeValue(value: Value, parameters: Parameters, giver: NodePlan | undefined): void {
+    const readers = value.uses.flatMap(({ node, index }) => {
+      const plan = this.#plan.nodes.get(node);
+      return plan && roleOf(plan.row, index) === 'activation' ? [widthOf(plan)] : [];
+    });
+    const width = giver ? widthOf(giver) : readers.includes('narrow') ? 'narrow' : 'wide';
     const position = value.producer ? { after: value.producer } : startOf(this.#graph);
-    const { dtype } = this.#target.activation;
-    const shape = value.shape;
+    const pair = this.#pair(value, value.name, parameters, width, position);
+    const stands = pair.dequantize.outputs[0]!;
+    if (giver) {
+      replaceAllUses(value, stands);
+      setInput(pair.quantize, 0, value);
+    }
+    const known = { [width]: stands };
+    const other = width === 'wide' ? 'narrow' : 'wide';
+    if (readers.includes(other)) {
+      const from = giver ? stands : value;
+      const second = this.#pair(from, `${value.name}_${other}`, parameters, other, {
+        after: pair.dequantize,
+      });
+      known[other] = second.dequantize.outputs[0]!;
+    }
+    for (const each of [value, stands]) this.#dequantized.set(each, known);
+    if (giver?.tail) this.#dropTail(giver.node, giver.tail, pair.quantize, this.#gridOfOutput.get(stands)!);
+  }
+
+  #pair(value: Value, name: string, parameters: Parameters, width: Width, position: NodePosition) {
+    const grid = this.#grids.of(parameters, width);
     const inputs = [grid.scaleValue, grid.zeroPoint];
     const quantize = named(position, {
       opType: 'QuantizeLinear',
       inputs: [value, ...inputs],
-      outputs: [{ name: `${value.name}_quantized`, type: tensorType(dtype, shape) }],
+      outputs: [{ name: `${name}_quantized`, type: tensorType(grid.zeroPoint.dtype!, value.shape) }],
     });
     const dequantize = named(
       { after: quantize },
       {
         opType: 'DequantizeLinear',
         inputs: [quantize.outputs[0], ...inputs],
-        outputs: [{ name: `${value.name}_dequantized`, type: value.type }],
+        outputs: [{ name: `${name}_dequantized`, type: value.type }],
       },
     );
-    const stands = dequantize.outputs[0]!;
-    if (givenQuantized) {
-      replaceAllUses(value, stands);
-      setInput(quantize, 0, value);
-    }
-    this.#dequantized.set(value, stands);
-    this.#gridOfOutput.set(stands, grid);
-    return quantize;
+    this.#gridOfOutput.set(dequantize.outputs[0]!, grid);
+    return { quantize, dequantize };
   }
 
   /** What the activation function cuts off, a grid from zero to its top cuts off too: Q(Relu(x)) = Q(x). */
-  #dropTail(node: Node, tail: Node, quantize: Node): void {
-    const grid = this.#gridOfOutput.get(this.#dequantized.get(tail.outputs[0]!)!)!;
-    const steps = typeBounds(this.#target.activation.dtype as QuantizedType);
+  #dropTail(node: Node, tail: Node, quantize: Node, grid: Grid): void {
+    const steps = typeBounds(grid.zeroPoint.dtype as QuantizedType);
     const most = tail.inputs[2]?.constant?.toNumbers()[0] ?? Number.POSITIVE_INFINITY;
     // Scales are rounded to float32, so that the top may stand a hair above the range.
     if (grid.zero !== steps.min || grid.scale * (steps.max - grid.zero) > most * (1 + 1e-6)) return;
@@ -149,20 +163,19 @@ class Insertion {
     const { node, row } = plan;
     const role = roleOf(row, index);
     if (role === 'activation') {
-      // A value that some kernel gives was replaced in all its readers already; its pair is found by what it was.
-      const stands = this.#dequantized.get(input);
+      const stands = this.#dequantized.get(input)?.[widthOf(plan)];
       if (stands) setInput(node, index, stands);
-      else if (input.isConstant) setInput(node, index, this.#quantizeConstant(node, input.constant!));
+      else if (input.isConstant) setInput(node, index, this.#quantizeConstant(plan, input.constant!));
     } else if (role === 'weight') this.#quantizeWeight(plan, input, index);
   }
 
   /** A constant that an elementwise kernel reads as data: one scale, the activations' dtype. */
-  #quantizeConstant(reader: Node, tensor: Tensor): Value {
-    const dtype = this.#target.activation.dtype as QuantizedType;
+  #quantizeConstant(plan: NodePlan, tensor: Tensor): Value {
+    const { dtype } = this.#grids.typeOf(widthOf(plan));
     const { q, scale, zeroPoint } = quantizedWeight(tensor, { dtype, symmetric: false });
     const add = (part: Tensor, what: string) => addInitializer(this.#graph, part, `${tensor.name}_${what}`);
     const stored = [add(q, 'quantized'), add(scale, 'scale'), add(zeroPoint, 'zero_point')];
-    return this.#dequantize(reader, tensor.name, stored);
+    return this.#dequantize(plan.node, tensor.name, stored);
   }
 
   /** The weight, and with it the bias, whose scale follows from the weight's and the activation's. */
@@ -189,9 +202,10 @@ class Insertion {
   }
 
   /** The bias that a kernel adds in int32, with the grid of the activation that its scale follows from. */
-  #biasOf({ node, row }: NodePlan): { value: Value; index: number; grid: Grid } | undefined {
+  #biasOf(plan: NodePlan): { value: Value; index: number; grid: Grid } | undefined {
+    const { node, row } = plan;
     const [input] = node.inputs;
-    const grid = input && this.#gridOfOutput.get(this.#dequantized.get(input) ?? input);
+    const grid = input && this.#gridOfOutput.get(this.#dequantized.get(input)?.[widthOf(plan)] ?? input);
     const index = row.inputs.indexOf('bias');
     const value = index < 0 ? undefined : node.inputs[index];
     return value?.constant && grid ? { value, index, grid } : undefined;
@@ -258,26 +272,5 @@ class Insertion {
       },
     );
     return node.outputs[0]!;
-  }
-
-  /** One pair of initializers for all values that share a grid. */
-  #gridOf(parameters: Parameters): Grid {
-    const dtype = this.#target.activation.dtype as QuantizedType;
-    const range =
-      parameters.kind === 'fixed' ? parameters : rangesFact.get(this.#context).get(parameters.of)!;
-    const { scale, zeroPoint } = chooseAffine(range, dtype, { symmetric: this.#target.activation.symmetric });
-    const key = `${scale}/${zeroPoint}`;
-    let grid = this.#grids.get(key);
-    if (grid === undefined) {
-      const zero = dtype === 'int8' ? Int8Array.of(zeroPoint) : Uint8Array.of(zeroPoint);
-      grid = {
-        scale,
-        zero: zeroPoint,
-        scaleValue: addInitializer(this.#graph, Tensor.floats([scale], []), 'scale'),
-        zeroPoint: addInitializer(this.#graph, Tensor.of(dtype, [], zero), 'zero_point'),
-      };
-      this.#grids.set(key, grid);
-    }
-    return grid;
   }
 }

@@ -41,8 +41,10 @@ export * from './quant/affine.js';
 export { biasScaleFloor, type QuantizedBias, quantizeBias, quantizedBias } from './quant/bias.js';
 export { WEIGHT_METHODS, type WeightBits, type WeightMethod } from './quant/block-fit.js';
 export {
+  type BlockBytes,
   type BlockOptions,
   type BlockQuantizedWeight,
+  type BlockSpec,
   blockQuantizedWeight,
 } from './quant/block-weight.js';
 export { type ErrorFacts, ErrorSum, errorOf } from './quant/error.js';
@@ -51,6 +53,7 @@ export { type Granularity, type Layout, layoutOf } from './quant/layout.js';
 export { descend, type Metric, metricOf, nearestPlane, type RowsToRound } from './quant/nearest-plane.js';
 export { pack, unpack } from './quant/pack.js';
 export { dequantize, type QuantizedArray, type QuantizeSpec, quantize } from './quant/quantize.js';
+export { roundBlocks } from './quant/round-blocks.js';
 export {
   QUANTIZE_WEIGHT,
   type QuantizedWeight,
@@ -75,7 +78,7 @@ export * from './target/conditions.js';
 export * from './target/facts.js';
 export * from './target/mix.js';
 export { computedFromSizes, type ExecutorTable, type OperatorRow, takes } from './target/operators.js';
-export { type Parameters, type Placement, placementOf } from './target/placement.js';
+export { type Parameters, type Placement, placementOf, rangeOf, sourcesOf } from './target/placement.js';
 export { type Exclusion, type NodePlan, type Plan, planStatic } from './target/plan.js';
 export { planSaving } from './target/plan-saving.js';
 export * from './target/target.js';

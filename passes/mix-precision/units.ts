@@ -1,5 +1,13 @@
 /** The sources of error of a plan, each of which can be switched on by itself. */
-import { type NodePlan, type Plan, placementOf, type Range, roleOf, type Value } from '../../src/index.js';
+import {
+  type NodePlan,
+  type Plan,
+  placementOf,
+  type Range,
+  rangeOf,
+  roleOf,
+  type Value,
+} from '../../src/index.js';
 
 /** One source of error. It is gone once all of `holders` compute in float. */
 export interface Unit {
@@ -69,8 +77,8 @@ function weightUnits(plan: Plan): Unit[] {
 export function everyRange(plan: Plan, ranges: ReadonlyMap<Value, Range>): Map<Value, Range> {
   const all = new Map(ranges);
   for (const [value, parameters] of placementOf(plan).values) {
-    const range = parameters.kind === 'fixed' ? parameters : ranges.get(parameters.of);
-    if (range) all.set(value, { min: range.min, max: range.max });
+    const range = rangeOf(parameters, ranges);
+    if (range) all.set(value, range);
   }
   return all;
 }

@@ -6,7 +6,7 @@ export interface LedgerRow {
   readonly opType: string;
   /** Graph or function that holds the node; '' is the main graph. */
   readonly graph: string;
-  /** What the node computes in: `float`, `int8`, `int8-dynamic`, `int8-weights` … */
+  /** What the node computes in: `float`, `int8`, `w8a16` (int8 weights, activations of 16 bits), `int8-dynamic` … */
   readonly precision: string;
   /** Kernel that the executor takes for it, as the target's table predicts or the proof read back. */
   readonly kernel?: string;

@@ -15,6 +15,10 @@ export interface NodePlan {
   readonly tail?: Node;
   /** The value that leaves the kernel: the tail's output, or the node's own. */
   readonly output: Value;
+  /** Its activations have 16 bits. */
+  readonly wide?: true;
+  /** Why they have not, where it was asked for. */
+  readonly narrow?: string;
 }
 
 export interface Plan {
@@ -41,18 +45,24 @@ export function planStatic(graph: Graph, target: Target, exclude: Exclusion = ()
       continue;
     }
     const verdict = lookUp(target.rows, node);
-    if (verdict.row) draft.add(node, verdict.row);
+    const constant = verdict.row?.output === 'shared' && constantActivation(node, verdict.row);
+    if (constant) draft.declined.set(node, `it would share parameters with the constant ${constant.name}`);
+    else if (verdict.row) draft.add(node, verdict.row);
     else draft.declined.set(node, verdict.reason);
   }
   draft.mindSpoilt();
   draft.settle();
   draft.weigh();
+  draft.widen();
   for (const { node, tail } of draft.nodes.values()) {
     draft.declined.delete(node);
     if (tail) draft.declined.delete(tail);
   }
   return { target, nodes: draft.nodes, declined: draft.declined };
 }
+
+const constantActivation = (node: Node, row: TargetRow): Value | undefined =>
+  node.inputs.find((input, index) => input?.isConstant && roleOf(row, index) === 'activation');
 
 /** The plan while it shrinks: candidates leave it until every rule holds. */
 class Draft {
@@ -193,6 +203,24 @@ class Draft {
         changed = true;
       }
       this.settle();
+    }
+  }
+
+  /** 16 bits for the activations of those that were asked for, and of what moves their bytes on. */
+  widen(): void {
+    const { wide, wantsWide } = this.#target.activation;
+    if (wantsWide === undefined) return;
+    for (const plan of [...this.nodes.values()]) {
+      const { node, row } = plan;
+      const before = row.output === 'same' ? this.#givers.get(node.inputs[0]!) : undefined;
+      if (before === undefined ? !wantsWide(node) : !before.wide) continue;
+      const takes = wide !== undefined && row.wide === true;
+      const mark = takes
+        ? ({ wide: true } as const)
+        : { narrow: `activations of 16 bits were asked for, but ${row.kernel} takes 8` };
+      const marked = { ...plan, ...mark };
+      this.nodes.set(node, marked);
+      this.#givers.set(plan.output, marked);
     }
   }
 

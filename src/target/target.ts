@@ -16,10 +16,11 @@ export type InputRole = 'activation' | 'weight' | 'bias' | 'as-is';
 /**
  * How the output of an integer kernel is quantized (after the four kinds of torchao's quantization specs).
  * - `own`: parameters of its own, from calibration. `same`: those of input 0, since bytes are only moved.
+ * - `shared`: one set for the output and all quantized inputs, where the executor wants it so (Concat, pools, sums).
  * - `float`: the kernel writes float32.
  * - a fixed range: known without calibration, such as [0, 1] for Sigmoid.
  */
-export type OutputRule = 'own' | 'same' | 'float' | { readonly min: number; readonly max: number };
+export type OutputRule = 'own' | 'same' | 'shared' | 'float' | { readonly min: number; readonly max: number };
 
 /** One line of a target's table: this operator, under these conditions, runs on that kernel. */
 export interface TargetRow {
@@ -38,6 +39,10 @@ export interface TargetRow {
   readonly kind: 'compute' | 'follow';
   /** Axis of the weight that gets a scale of its own; undefined quantizes per tensor. */
   readonly weightAxis?: (node: Node) => number | undefined;
+  /** The weight gets a scale for so many entries along an axis instead; its bias then stays float. */
+  readonly weightBlock?: (node: Node) => { readonly axis: number; readonly size: number } | undefined;
+  /** The kernel takes activations of 16 bits too, and gives them: all of them, or none. */
+  readonly wide?: boolean;
   /** Nanoseconds per output element in float and in integers, where they are not those of an elementwise operator. */
   readonly cost?: { readonly float: number; readonly integer: number };
   /**
@@ -97,7 +102,17 @@ export interface Target {
   readonly doc: string;
   /** The opset that the emitted model imports. */
   readonly opset: number;
-  readonly activation: { readonly dtype: DType; readonly symmetric: boolean };
+  readonly activation: {
+    readonly dtype: DType;
+    readonly symmetric: boolean;
+    /** Activations of 16 bits, where the executor has kernels for any. */
+    readonly wide?: {
+      readonly dtype: 'uint16' | 'int16';
+      readonly symmetric: boolean;
+    };
+    /** Nodes whose activations shall have 16 bits, as far as their rows are `wide`; default none. */
+    readonly wantsWide?: (node: Node) => boolean;
+  };
   readonly weight: {
     readonly dtype: DType;
     /** Largest magnitude of a quantized weight: 127, or 64 where a kernel would saturate. */
