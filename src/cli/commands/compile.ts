@@ -71,7 +71,7 @@ export function make(): Command {
     )
     .option(
       '--weight-method <way>',
-      'weights in blocks: rtn (from the extremes, as other tools do), mse (least error) or hqq (default: mse)',
+      'weights in blocks: rtn (from the extremes, as other tools do), mse (least error), hqq, or gptq, which rounds them together over --calib (default: gptq with --calib, mse without)',
       parseWeightMethod,
     )
     .option('--symmetric-weights', 'weights in blocks: without zero points')
