@@ -20,6 +20,7 @@ import {
   replaceAllUses,
   swapNames,
   type Target,
+  type Tensor,
   targetFact,
   type Value,
   type WeightBits,
@@ -42,13 +43,14 @@ import {
   type Table,
   tableOf,
 } from './quantize-weights-nbits/products.js';
+import { type Rounded, roundedWeights } from './quantize-weights-nbits/rounded.js';
 import { StoredWeights } from './quantize-weights-nbits/stored.js';
 
 export const quantizeWeightsNbits = definePass({
   name: 'quantize-weights-nbits',
   doc: 'MatMul, Gemm and Gather with constant weights read them from blocks of 2, 4 or 8 bits; activations stay float',
   needs: ['typed'],
-  run(model, context) {
+  async run(model, context) {
     const target = targetFact.get(context);
     const choice = weightFact.find(context) ?? { bits: 4 };
     const plan: Plan = {
@@ -59,7 +61,13 @@ export const quantizeWeightsNbits = definePass({
     };
     const { products, tables } = collect(model, plan, context);
     const tied = plan.form === 'MatMulNBits' ? tiesOf(products, tables) : new Map<Table, Product>();
-    const stored = new StoredWeights(model, choice);
+    const storedAs = (tensor: Tensor) =>
+      [...tied].find(([, product]) => product.tensor === tensor)?.[0].tensor;
+    const rounded =
+      plan.form === 'MatMulNBits'
+        ? await roundedWeights(model, products, plan, storedAs, context)
+        : (new Map() as Rounded);
+    const stored = new StoredWeights(model, choice, rounded);
     for (const table of tables) {
       const product = tied.get(table);
       const bits = product ? choice.bits : tableBits(plan);

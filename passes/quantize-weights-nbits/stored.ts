@@ -13,6 +13,8 @@ import {
   type WeightChoice,
 } from '../../src/index.js';
 
+import type { Rounded } from './rounded.js';
+
 /** The inputs of a node that reads a weight in blocks. */
 export interface StoredParts {
   readonly q: Value;
@@ -25,15 +27,18 @@ export interface StoredParts {
 export class StoredWeights {
   readonly #model: Model;
   readonly #choice: WeightChoice;
+  /** Results that are known ahead. */
+  readonly #rounded: Rounded;
   /** By constant and by what reads it. */
   readonly #products = new Map<Tensor, Partial<Record<0 | 1, StoredParts>>>();
   readonly #tables = new Map<Tensor, StoredParts>();
   /** The table that holds the weight of a product, by that weight. */
   readonly #ties = new Map<Tensor, Tensor>();
 
-  constructor(model: Model, choice: WeightChoice) {
+  constructor(model: Model, choice: WeightChoice, rounded: Rounded) {
     this.#model = model;
     this.#choice = choice;
+    this.#rounded = rounded;
   }
 
   /** Notes that a product's weight and a table are one: they will be stored in the table's form. */
@@ -97,7 +102,16 @@ export class StoredWeights {
 
   #quantized(tensor: Tensor, axis: 0 | 1, blockSize: number, bits = this.#choice.bits) {
     const { method = 'mse', symmetric = false } = this.#choice;
-    return blockQuantizedWeight(tensor, { bits, blockSize, axis, symmetric, method });
+    const parts = blockQuantizedWeight(tensor, { bits, blockSize, axis, symmetric, method });
+    const known = this.#rounded.get(tensor);
+    if (known === undefined || known.axis !== axis || bits !== this.#choice.bits) return parts;
+    const from = (part: Tensor, bytes: Uint8Array) =>
+      Tensor.of(part.dtype, part.shape, bytes, { name: part.name });
+    return {
+      q: from(parts.q, known.bytes.q),
+      scale: from(parts.scale, known.bytes.scale),
+      zeroPoint: parts.zeroPoint && from(parts.zeroPoint, known.bytes.zeroPoint),
+    };
   }
 
   #add(graph: Graph, tensor: Tensor, name: string): Value {

@@ -1,14 +1,21 @@
 /** What a user asks of weights of few bits, and what the passes are told of it. */
 import { QuantcError } from '../errors/error.js';
-import { WEIGHT_METHODS, type WeightBits, type WeightMethod } from '../quant/block-fit.js';
+import { WEIGHT_METHODS, type WeightBits } from '../quant/block-fit.js';
 import type { Precision } from '../recipe.js';
 import type { WeightChoice } from '../target/facts.js';
+
+/**
+ * Ways to find scales, zero points and integers: those of a block by itself, and `gptq`, which rounds the weights of a
+ * product together over calibration samples, scales fitted as with `mse`.
+ */
+export const WEIGHT_WAYS = [...WEIGHT_METHODS, 'gptq'] as const;
+export type WeightWay = (typeof WEIGHT_WAYS)[number];
 
 export interface WeightRequest {
   /** Elements that share a scale; default: what the target takes first for these bits. */
   readonly blockSize?: number;
-  /** How scales and zero points are found; default `mse`. */
-  readonly weightMethod?: WeightMethod;
+  /** How weights in blocks are made; default `gptq` where there are calibration data, else `mse`. */
+  readonly weightMethod?: WeightWay;
   /** No zero points: the middle integer stands for 0 in every block. Default false. */
   readonly symmetricWeights?: boolean;
 }
@@ -22,7 +29,13 @@ export function weightChoiceFor(
   { blockSize, weightMethod, symmetricWeights }: WeightRequest,
 ): WeightChoice | undefined {
   const bits = BITS[precision];
-  if (bits !== undefined) return { bits, blockSize, method: weightMethod, symmetric: symmetricWeights };
+  if (bits !== undefined) {
+    return {
+      ...{ bits, blockSize, symmetric: symmetricWeights },
+      ...(weightMethod === undefined && { together: 'with-samples' }),
+      ...(weightMethod === 'gptq' ? { together: 'always' } : { method: weightMethod }),
+    };
+  }
   if (blockSize === undefined && weightMethod === undefined && symmetricWeights === undefined)
     return undefined;
   throw new QuantcError('E_WEIGHT_OPTIONS', `${precision} has no weights in blocks`, {
@@ -32,10 +45,10 @@ export function weightChoiceFor(
 }
 
 /** @throws QuantcError E_WEIGHT_METHOD listing those there are */
-export function parseWeightMethod(name: string): WeightMethod {
-  if ((WEIGHT_METHODS as readonly string[]).includes(name)) return name as WeightMethod;
+export function parseWeightMethod(name: string): WeightWay {
+  if ((WEIGHT_WAYS as readonly string[]).includes(name)) return name as WeightWay;
   throw new QuantcError('E_WEIGHT_METHOD', `there is no way "${name}" to quantize weights`, {
     kind: 'usage',
-    hint: `Ways: ${WEIGHT_METHODS.join(', ')}.`,
+    hint: `Ways: ${WEIGHT_WAYS.join(', ')}.`,
   });
 }

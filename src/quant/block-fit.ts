@@ -85,14 +85,22 @@ function stored(scale: number, half: boolean): number {
  * @param integers gets an integer an element
  */
 export function quantizeBlock(x: Float32Array, grid: BlockGrid, integers: Uint8Array): BlockFit {
-  const finite = x.every((value) => Math.abs(value) <= FLOAT32_MAX)
-    ? x
-    : x.map((value) => (Math.abs(value) <= FLOAT32_MAX ? value : 0));
-  const fit = grid.method === 'rtn' ? extremes(finite, grid) : fitted(finite, grid);
+  const fit = fitBlock(x, grid);
   const inverse = reciprocal(fit.scale);
   const full = 2 ** grid.bits - 1;
   for (let k = 0; k < x.length; k++) integers[k] = blockInteger(x[k]!, inverse, fit.zeroPoint, full);
   return fit;
+}
+
+/**
+ * Scale and zero point of one block.
+ * @param importance how much the error of each element counts, for the methods that weigh errors; default all alike
+ */
+export function fitBlock(x: Float32Array, grid: BlockGrid, importance?: Float32Array): BlockFit {
+  const finite = x.every((value) => Math.abs(value) <= FLOAT32_MAX)
+    ? x
+    : x.map((value) => (Math.abs(value) <= FLOAT32_MAX ? value : 0));
+  return grid.method === 'rtn' ? extremes(finite, grid) : fitted(finite, grid, importance);
 }
 
 /** The rule of `rtn`. */
@@ -122,15 +130,15 @@ function spanOf(low: number, high: number, full: number): number {
 }
 
 /** The rules of `mse` and `hqq`. */
-function fitted(x: Float32Array, grid: BlockGrid): BlockFit {
+function fitted(x: Float32Array, grid: BlockGrid, importance?: Float32Array): BlockFit {
   const start = extremes(x, grid);
   const best = { ...start, error: Number.POSITIVE_INFINITY };
   for (const first of [start, narrowed(x, start, grid)]) {
     let at = first;
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-      const sums = sumsOf(x, at, grid);
+      const sums = sumsOf(x, at, grid, importance);
       if (sums.error < best.error) Object.assign(best, at, { error: sums.error });
-      if (attempt < ATTEMPTS - 1) at = refitted(sums, x.length, at, grid);
+      if (attempt < ATTEMPTS - 1) at = refitted(sums, at, grid);
     }
   }
   return { scale: best.scale, zeroPoint: best.zeroPoint };
@@ -155,16 +163,22 @@ function narrowed(
   return { scale: smaller, zeroPoint: roundUp(clamp(round32(full / 2 - offset), full)) };
 }
 
-/** With u = q − zeroPoint and t the part of x that the fit shall meet: Σ (x − x')², Σ u, Σ t, Σ u², Σ ut. */
+/** With u = q − zeroPoint and t the part of x that the fit shall meet: Σ (x − x')², Σ u, Σ t, Σ u², Σ ut, and Σ 1. */
 interface Sums {
   readonly error: number;
   readonly u: number;
   readonly t: number;
   readonly uu: number;
   readonly ut: number;
+  readonly count: number;
 }
 
-function sumsOf(x: Float32Array, { scale, zeroPoint }: BlockFit, { bits, method }: BlockGrid): Sums {
+function sumsOf(
+  x: Float32Array,
+  { scale, zeroPoint }: BlockFit,
+  { bits, method }: BlockGrid,
+  importance?: Float32Array,
+): Sums {
   const inverse = reciprocal(scale);
   const full = 2 ** bits - 1;
   let error = 0;
@@ -172,17 +186,29 @@ function sumsOf(x: Float32Array, { scale, zeroPoint }: BlockFit, { bits, method 
   let sumT = 0;
   let sumUU = 0;
   let sumUT = 0;
-  for (const value of x) {
+  let count = importance ? 0 : x.length;
+  for (let k = 0; k < x.length; k++) {
+    const value = x[k]!;
     const u = blockInteger(value, inverse, zeroPoint, full) - zeroPoint;
     const missing = round32(value - round32(u * scale));
-    error = round32(error + round32(missing * missing));
     const t = method === 'hqq' ? round32(value - setAside(missing, scale, inverse)) : value;
+    if (importance) {
+      const weight = importance[k]!;
+      error += weight * missing * missing;
+      sumU += weight * u;
+      sumT += weight * t;
+      sumUU += weight * u * u;
+      sumUT += weight * u * t;
+      count += weight;
+      continue;
+    }
+    error = round32(error + round32(missing * missing));
     sumU = round32(sumU + u);
     sumT = round32(sumT + t);
     sumUU = round32(sumUU + round32(u * u));
     sumUT = round32(sumUT + round32(u * t));
   }
-  return { error, u: sumU, t: sumT, uu: sumUU, ut: sumUT };
+  return { error, u: sumU, t: sumT, uu: sumUU, ut: sumUT, count };
 }
 
 /** sign(d) · max(0, |d| − |d|^(p − 1) / β) with p = ¾, d in steps, the result in units of x. */
@@ -196,8 +222,7 @@ function setAside(missing: number, scale: number, inverse: number): number {
 
 /** The scale, and the nearest legal zero point, that meet t best for these integers; what it was where none does. */
 function refitted(
-  { u, t, uu, ut }: Sums,
-  count: number,
+  { u, t, uu, ut, count }: Sums,
   at: BlockFit,
   { bits, symmetric, half }: BlockGrid,
 ): BlockFit {

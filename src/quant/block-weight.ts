@@ -2,7 +2,13 @@
 import { Float16Array } from '@petamoriken/float16';
 import { QuantcError } from '../errors/error.js';
 import { Tensor, type TensorJob } from '../ir/tensor.js';
-import { type BlockGrid, quantizeBlock, type WeightBits, type WeightMethod } from './block-fit.js';
+import {
+  type BlockFit,
+  type BlockGrid,
+  quantizeBlock,
+  type WeightBits,
+  type WeightMethod,
+} from './block-fit.js';
 
 export interface BlockOptions {
   readonly bits: WeightBits;
@@ -150,14 +156,11 @@ function blockBytesOf(source: Tensor, spec: BlockSpec): BlockBytes {
 
 /** The reference computation: every result of a weight from its float32 values. */
 export function quantizeBlocks(values: Float32Array, spec: BlockSpec): BlockBytes {
-  const { axis, bits, blockSize, half } = spec;
-  const { inner, columns, blocks, blockBytes, columnBytes, zeroBytes } = blockLayoutOf(spec);
-  const q = new Uint8Array(columns * columnBytes);
-  const scale = half ? new Float16Array(columns * blocks) : new Float32Array(columns * blocks);
-  const zeroPoint = new Uint8Array(columns * zeroBytes).fill(zeroFiller(bits));
+  const { axis, blockSize } = spec;
+  const { inner, columns, blocks } = blockLayoutOf(spec);
+  const packer = new BlockPacker(spec);
   const block = new Float32Array(blockSize);
   const integers = new Uint8Array(blockSize);
-  const perByte = 8 / bits;
   for (let column = 0; column < columns; column++) {
     for (let b = 0; b < blocks; b++) {
       const first = b * blockSize;
@@ -165,19 +168,50 @@ export function quantizeBlocks(values: Float32Array, spec: BlockSpec): BlockByte
       for (let k = 0; k < x.length; k++) {
         x[k] = values[axis === 0 ? (first + k) * columns + column : column * inner + first + k]!;
       }
-      const fit = quantizeBlock(x, spec, integers);
-      scale[column * blocks + b] = fit.scale;
-      integers.fill(fit.zeroPoint, x.length);
-      const at = column * columnBytes + b * blockBytes;
-      for (let k = 0; k < blockSize; k++) {
-        q[at + Math.floor(k / perByte)]! |= integers[k]! << ((k % perByte) * bits);
-      }
-      const zero = column * zeroBytes + Math.floor(b / perByte);
-      const shift = (b % perByte) * bits;
-      zeroPoint[zero] = (zeroPoint[zero]! & ~((2 ** bits - 1) << shift)) | (fit.zeroPoint << shift);
+      packer.put(column, b, quantizeBlock(x, spec, integers), integers);
     }
   }
-  return { q, scale: new Uint8Array(scale.buffer), zeroPoint };
+  return packer.bytes;
+}
+
+/** Puts blocks where they belong. */
+export class BlockPacker {
+  readonly #spec: BlockSpec;
+  readonly #layout: BlockLayout;
+  readonly #q: Uint8Array;
+  readonly #scale: Float32Array | Float16Array;
+  readonly #zeroPoint: Uint8Array;
+
+  constructor(spec: BlockSpec) {
+    this.#spec = spec;
+    this.#layout = blockLayoutOf(spec);
+    const { columns, blocks, columnBytes, zeroBytes } = this.#layout;
+    this.#q = new Uint8Array(columns * columnBytes);
+    this.#scale = spec.half ? new Float16Array(columns * blocks) : new Float32Array(columns * blocks);
+    this.#zeroPoint = new Uint8Array(columns * zeroBytes).fill(zeroFiller(spec.bits));
+  }
+
+  /** @param integers of the block, the first of each call's array; those behind the weight's end are filled up here */
+  put(column: number, block: number, { scale, zeroPoint }: BlockFit, integers: Uint8Array): void {
+    const { bits, blockSize } = this.#spec;
+    const { inner, blocks, blockBytes, columnBytes, zeroBytes } = this.#layout;
+    const perByte = 8 / bits;
+    this.#scale[column * blocks + block] = scale;
+    const there = Math.min(blockSize, inner - block * blockSize);
+    const at = column * columnBytes + block * blockBytes;
+    for (let k = 0; k < blockSize; k++) {
+      const integer = k < there ? integers[k]! : zeroPoint;
+      this.#q[at + Math.floor(k / perByte)]! |= integer << ((k % perByte) * bits);
+    }
+    const zero = column * zeroBytes + Math.floor(block / perByte);
+    const shift = (block % perByte) * bits;
+    const others = this.#zeroPoint[zero]! & ~((2 ** bits - 1) << shift);
+    this.#zeroPoint[zero] = others | (zeroPoint << shift);
+  }
+
+  get bytes(): BlockBytes {
+    return { q: this.#q, scale: new Uint8Array(this.#scale.buffer), zeroPoint: this.#zeroPoint };
+  }
 }
 
 /** A byte of middle zero points: what stands behind the last block's where a column's number is odd. */

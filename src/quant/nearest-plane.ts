@@ -59,11 +59,32 @@ export interface RowsToRound {
  * @returns the cost dᵀ·A·d of each row's errors d = q·scale − weight
  */
 export function nearestPlane(
-  { size, order, upper, pivots }: Metric,
+  metric: Metric,
   { weights, scales, bounds }: RowsToRound,
   q: Float64Array,
 ): Float64Array {
+  const { size } = metric;
   const { min, max } = bounds;
+  return settleRows(metric, weights, (row, index, wished) => {
+    const scale = scales[row]!;
+    const rounded = Math.min(Math.max(roundHalfEven(wished / scale), min), max);
+    q[row * size + index] = rounded;
+    return rounded * scale;
+  });
+}
+
+/**
+ * Goes through the weights of each row from the one that counts most to the one that counts least, and asks what each
+ * shall be, after what the errors of those before it call for.
+ * @param weights [rows, size]
+ * @param settle answers with the number that comes nearest to the one wished
+ * @returns the cost dᵀ·A·d of each row's errors
+ */
+export function settleRows(
+  { size, order, upper, pivots }: Metric,
+  weights: Float64Array,
+  settle: (row: number, index: number, wished: number) => number,
+): Float64Array {
   const rows = weights.length / size;
   const costs = new Float64Array(rows);
   // Four rows share each reading of the factor.
@@ -84,14 +105,11 @@ export function nearestPlane(
         s2 += u * errors[at + 2]!;
         s3 += u * errors[at + 3]!;
       }
+      const index = order[i]!;
       for (let lane = 0; lane < lanes; lane++) {
         const carried = lane === 0 ? s0 : lane === 1 ? s1 : lane === 2 ? s2 : s3;
-        const at = (first + lane) * size + order[i]!;
-        const weight = weights[at]!;
-        const scale = scales[first + lane]!;
-        const rounded = Math.min(Math.max(roundHalfEven((weight - carried) / scale), min), max);
-        const error = rounded * scale - weight;
-        q[at] = rounded;
+        const weight = weights[(first + lane) * size + index]!;
+        const error = settle(first + lane, index, weight - carried) - weight;
         errors[4 * i + lane] = error;
         costs[first + lane]! += pivots[i]! * (error + carried) * (error + carried);
       }

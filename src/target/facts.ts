@@ -33,6 +33,11 @@ export interface WeightChoice {
   readonly blockSize?: number;
   /** Default `mse`. */
   readonly method?: WeightMethod;
+  /**
+   * Whether weights are rounded together, by what their errors add up to in products of calibration samples: `always`,
+   * so that there must be samples; or where there are some. Default: each by itself.
+   */
+  readonly together?: 'always' | 'with-samples';
   /** One zero point for all, the middle, which is not stored. Default false: each block has one of its own. */
   readonly symmetric?: boolean;
 }

@@ -1,0 +1,90 @@
+/**
+ * Weights in blocks rounded together: scales and zero points are fitted with elements counted by the size of what they
+ * are multiplied with, then integers are chosen by `settleRows`, so that their errors add up to little in the product.
+ */
+import { roundHalfEven } from './affine.js';
+import { type BlockFit, fitBlock } from './block-fit.js';
+import { type BlockBytes, BlockPacker, type BlockSpec, blockLayoutOf } from './block-weight.js';
+import { type Metric, settleRows } from './nearest-plane.js';
+
+/** Columns of the product that are rounded at a time. */
+const COLUMNS = 64;
+
+/**
+ * @param values the weight, laid out as the spec says
+ * @param metrics of equal parts of the inner dimension, in order
+ */
+export function roundBlocks(values: Float32Array, spec: BlockSpec, metrics: readonly Metric[]): BlockBytes {
+  const { axis } = spec;
+  const { inner, columns } = blockLayoutOf(spec);
+  const packer = new BlockPacker(spec);
+  const importance = importanceOf(metrics, inner);
+  for (let first = 0; first < columns; first += COLUMNS) {
+    const count = Math.min(COLUMNS, columns - first);
+    const weights = new Float32Array(count * inner);
+    for (let c = 0; c < count; c++) {
+      for (let k = 0; k < inner; k++)
+        weights[c * inner + k] = values[axis === 0 ? k * columns + first + c : (first + c) * inner + k]!;
+    }
+    roundColumns(weights, first, spec, metrics, importance, packer);
+  }
+  return packer.bytes;
+}
+
+function roundColumns(
+  weights: Float32Array,
+  first: number,
+  spec: BlockSpec,
+  metrics: readonly Metric[],
+  importance: Float32Array,
+  packer: BlockPacker,
+): void {
+  const { bits, blockSize } = spec;
+  const { inner, blocks } = blockLayoutOf(spec);
+  const full = 2 ** bits - 1;
+  const count = weights.length / inner;
+  const fits: BlockFit[] = [];
+  for (let c = 0; c < count; c++) {
+    for (let b = 0; b < blocks; b++) {
+      const [from, to] = [b * blockSize, Math.min(inner, (b + 1) * blockSize)];
+      fits.push(
+        fitBlock(weights.subarray(c * inner + from, c * inner + to), spec, importance.subarray(from, to)),
+      );
+    }
+  }
+  const integers = new Uint8Array(weights.length);
+  metrics.forEach((metric, part) => {
+    const from = part * metric.size;
+    const own = new Float64Array(count * metric.size);
+    for (let c = 0; c < count; c++)
+      own.set(weights.subarray(c * inner + from, c * inner + from + metric.size), c * metric.size);
+    settleRows(metric, own, (row, index, wished) => {
+      const at = from + index;
+      const { scale, zeroPoint } = fits[row * blocks + Math.floor(at / blockSize)]!;
+      const nearest = scale === 0 ? zeroPoint : roundHalfEven(wished / scale) + zeroPoint;
+      const integer = Math.min(Math.max(nearest, 0), full);
+      integers[row * inner + at] = integer;
+      return (integer - zeroPoint) * scale;
+    });
+  });
+  for (let c = 0; c < count; c++) {
+    for (let b = 0; b < blocks; b++) {
+      const start = c * inner + b * blockSize;
+      packer.put(first + c, b, fits[c * blocks + b]!, integers.subarray(start, start + blockSize));
+    }
+  }
+}
+
+/** The mean square of what each element is multiplied with, all together 1 on average; never quite 0. */
+function importanceOf(metrics: readonly Metric[], inner: number): Float32Array {
+  const importance = new Float32Array(inner);
+  let sum = 0;
+  metrics.forEach(({ matrix, size }, part) => {
+    for (let i = 0; i < size; i++) {
+      importance[part * size + i] = matrix[i * size + i]!;
+      sum += matrix[i * size + i]!;
+    }
+  });
+  const mean = sum / inner;
+  return importance.map((each) => (mean > 0 ? each / mean : 1) + 0.01);
+}
