@@ -22,8 +22,10 @@ export const placeOnExecutor = definePass({
         const answer = takes(table, node);
         if (answer === true) {
           ledger.refine(node, { kernel: table.provider });
-        } else if (fromSizes.has(node)) {
+        } else if (fromSizes.get(node) === 'sizes') {
           ledger.refine(node, { kernel: 'cpu', reason: 'computes from sizes alone, beside the executor' });
+        } else if (fromSizes.has(node)) {
+          ledger.refine(node, { kernel: 'cpu', reason: 'computed while the model loads' });
         } else {
           ledger.record(node, { kernel: 'cpu', reason: answer });
           falling.push(`${node.label} (${answer})`);

@@ -57,15 +57,18 @@ function answer(provider: string, row: OperatorRow, node: Node): true | string {
  * The nodes of a graph that compute from constants and from the sizes of values alone, whatever is in them: what
  * exporters emit to make shapes, ranges and masks. Subgraphs are not looked into.
  * @param nodes in graph order
+ * @returns for each whether it needs sizes, or constants alone, which ONNX Runtime computes while it loads the model
  */
-export function computedFromSizes(nodes: Iterable<Node>): Set<Node> {
-  const found = new Set<Node>();
+export function computedFromSizes(nodes: Iterable<Node>): Map<Node, 'sizes' | 'constants'> {
+  const found = new Map<Node, 'sizes' | 'constants'>();
   const known = (value: Value | undefined): boolean =>
     value === undefined || value.isConstant || (value.producer !== undefined && found.has(value.producer));
   for (const node of nodes) {
     if (node.subgraphs.length > 0 || /^Random|^Bernoulli$|^Multinomial$/.test(node.opType)) continue;
     const asks = node.is('Shape') || node.is('Size');
-    if (asks || (node.inputs.length > 0 && node.inputs.every(known))) found.add(node);
+    if (!asks && (node.inputs.length === 0 || !node.inputs.every(known))) continue;
+    const sized = node.inputs.some((input) => input?.producer && found.get(input.producer) === 'sizes');
+    found.set(node, asks || sized ? 'sizes' : 'constants');
   }
   return found;
 }
