@@ -37,6 +37,7 @@ import {
   type Value,
 } from '../src/index.js';
 import { type Grid, Grids, type Width, widthOf } from './insert-qdq/grids.js';
+import { type Scales, scalesOf } from './insert-qdq/scales.js';
 
 export const insertQdq = definePass({
   name: 'insert-qdq',
@@ -72,8 +73,8 @@ class Insertion {
   readonly #dequantized = new Map<Value, { narrow?: Value; wide?: Value }>();
   /** The grid of each such output. */
   readonly #gridOfOutput = new Map<Value, Grid>();
-  /** Weights by the value they were and their axis: nodes that share one share its integers. */
-  readonly #weights = new Map<Value, Map<number | undefined, StoredWeight>>();
+  /** Weights by the value they were and how their scales lie: nodes that share one share its integers. */
+  readonly #weights = new Map<Value, Map<string, StoredWeight>>();
 
   constructor(graph: Graph, context: PassContext) {
     this.#graph = graph;
@@ -180,10 +181,10 @@ class Insertion {
 
   /** The weight, and with it the bias, whose scale follows from the weight's and the activation's. */
   #quantizeWeight(plan: NodePlan, weight: Value, index: number): void {
-    const { node, row } = plan;
-    const axis = row.weightAxis?.(node);
-    const { tensor, q, scale, zeroPoint } = this.#storedWeight(weight, axis);
-    setInput(node, index, this.#dequantize(node, weight.name, [q, scale, zeroPoint], axis));
+    const { node } = plan;
+    const scales = scalesOf(plan);
+    const { tensor, q, scale, zeroPoint } = this.#storedWeight(weight, scales);
+    setInput(node, index, this.#dequantize(node, weight.name, [q, scale, zeroPoint], scales));
     this.#context.ledger.record(node, {
       bytesBefore: weight.constant!.byteLength,
       bytesAfter: tensor.q.byteLength,
@@ -198,12 +199,16 @@ class Insertion {
       addInitializer(this.#graph, integers, `${name}_quantized`),
       this.#biasScale(node, name, bias.grid, scale),
     ];
-    setInput(node, bias.index, this.#dequantize(node, name, parts, 0));
+    setInput(node, bias.index, this.#dequantize(node, name, parts, { axis: 0 }));
   }
 
-  /** The bias that a kernel adds in int32, with the grid of the activation that its scale follows from. */
+  /**
+   * The bias that a kernel adds in int32, with the grid of the activation that its scale follows from. Blocks of
+   * weights have no one scale for an output, so that a bias beside them stays float.
+   */
   #biasOf(plan: NodePlan): { value: Value; index: number; grid: Grid } | undefined {
     const { node, row } = plan;
+    if (scalesOf(plan).blockSize !== undefined) return undefined;
     const [input] = node.inputs;
     const grid = input && this.#gridOfOutput.get(this.#dequantized.get(input)?.[widthOf(plan)] ?? input);
     const index = row.inputs.indexOf('bias');
@@ -212,16 +217,18 @@ class Insertion {
   }
 
   /** Integers that serve every kernel which reads this weight so: no scale may be too small for any of their biases. */
-  #storedWeight(weight: Value, axis: number | undefined): StoredWeight {
-    const known = this.#weights.get(weight) ?? new Map<number | undefined, StoredWeight>();
+  #storedWeight(weight: Value, { axis, blockSize }: Scales): StoredWeight {
+    const known = this.#weights.get(weight) ?? new Map<string, StoredWeight>();
     this.#weights.set(weight, known);
-    let stored = known.get(axis);
+    const key = `${axis}/${blockSize}`;
+    let stored = known.get(key);
     if (stored === undefined) {
       let scaleFloor: Float64Array | undefined;
       for (const use of weight.uses) {
         const plan = this.#plan.nodes.get(use.node);
-        if (!plan || roleOf(plan.row, use.index) !== 'weight' || plan.row.weightAxis?.(plan.node) !== axis)
-          continue;
+        if (!plan || roleOf(plan.row, use.index) !== 'weight') continue;
+        const scales = scalesOf(plan);
+        if (scales.axis !== axis || scales.blockSize !== blockSize) continue;
         const bias = this.#biasOf(plan);
         if (bias === undefined) continue;
         const floor = biasScaleFloor(bias.value.constant!.toFloat32(), bias.grid.scale);
@@ -231,13 +238,13 @@ class Insertion {
         dtype: this.#target.weight.dtype as QuantizedType,
         symmetric: true,
         clamp: this.#target.weight.limit,
-        ...(axis === undefined ? {} : { granularity: 'axis' as const, axis }),
+        ...(axis !== undefined && { granularity: blockSize === undefined ? 'axis' : { blockSize }, axis }),
         ...(scaleFloor && { scaleFloor }),
       });
       const add = (part: Tensor, what: string) => addInitializer(this.#graph, part, `${weight.name}_${what}`);
       const [q, scale] = [add(tensor.q, 'quantized'), add(tensor.scale, 'scale')];
       stored = { tensor, q, scale, zeroPoint: add(tensor.zeroPoint, 'zero_point') };
-      known.set(axis, stored);
+      known.set(key, stored);
     }
     return stored;
   }
@@ -259,7 +266,7 @@ class Insertion {
   }
 
   /** @param inputs integers, scale, and perhaps zero point */
-  #dequantize(reader: Node, name: string, inputs: readonly Value[], axis?: number): Value {
+  #dequantize(reader: Node, name: string, inputs: readonly Value[], { axis, blockSize }: Scales = {}): Value {
     const [q, scale] = inputs;
     const node = named(
       { before: reader },
@@ -267,7 +274,10 @@ class Insertion {
         opType: 'DequantizeLinear',
         inputs,
         // 1 is the operator's default; a per-tensor scale has no axis.
-        attributes: { axis: axis === 1 || scale!.shape?.length === 0 ? undefined : axis },
+        attributes: {
+          axis: axis === 1 || scale!.shape?.length === 0 ? undefined : axis,
+          block_size: blockSize,
+        },
         outputs: [{ name: `${name || 'constant'}_dequantized`, type: tensorType('float', q!.shape) }],
       },
     );
