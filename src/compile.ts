@@ -13,7 +13,7 @@ import { compileWithin } from './compile/budget-run.js';
 import { AnswerCache } from './compile/cache.js';
 import { cacheFolder } from './compile/cache-folder.js';
 import { decoderData } from './compile/decoder-data.js';
-import { exclusionOf, withoutBroken } from './compile/exclusion.js';
+import { exclusionOf, widened, withoutBroken } from './compile/exclusion.js';
 import { observeRanges } from './compile/ranges.js';
 import type { CompileEvent, CompileRequest, Stage } from './compile/request.js';
 import { dataFor } from './compile/request-data.js';
@@ -222,6 +222,7 @@ async function compileFor(
     tell({ kind: 'pass', target: target.name, event, model: at });
   const run = (passes: readonly Pass[]) => runPipeline(model, passes, { engine, ledger, facts, onPass });
   await run(recipe.canonicalize);
+  targetFact.set({ facts }, widened(target, model, request.wide));
   exclusionFact.set({ facts }, withoutBroken(exclusionOf(model, request.exclude ?? []), broken, ledger));
   for (const graph of model.graphs()) for (const node of graph.nodes()) ledger.record(node, {});
   floatModelFact.set({ facts }, cloneModel(model).model);

@@ -179,6 +179,16 @@ describe('compile', () => {
     expect(report!.ledger.find(({ node }) => node === 'bent')!.reason).to.equal('no integer kernel for Tanh');
   });
 
+  it('gives 16 bits to activations where the target has kernels for them, and says where it has none', async () => {
+    const [report] = await compile({ ...net(), wide: ['conv'], algorithms: ['none'], out: at('narrow') });
+    expect(report!.ledger.find(({ node }) => node === 'conv')).to.include({
+      precision: 'int8',
+      reason: 'activations of 16 bits were asked for, but QLinearConv takes 8',
+    });
+    const error = await failure({ ...net(), wide: ['cnov'], out: at('narrow') });
+    expect(error.code).to.equal('E_EXCLUDE_NOTHING');
+  });
+
   it('fails for all targets together where leaving nodes float does not help', async () => {
     // Integers reach zeros that the float convolution never does.
     const model = save('pole.onnx', NET.replace('[relu] r = Relu (a)', '[pole] r = Reciprocal (a)'));

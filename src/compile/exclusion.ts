@@ -4,6 +4,7 @@ import type { Model, Node } from '../ir/graph.js';
 import type { Ledger } from '../pipeline/ledger.js';
 import type { Proof } from '../report/report.js';
 import type { Exclusion } from '../target/plan.js';
+import type { Target } from '../target/target.js';
 
 /**
  * Nodes whose name or opType matches a pattern stay float; `*` stands for any characters.
@@ -28,6 +29,17 @@ export function exclusionOf(model: Model, patterns: readonly string[]): Exclusio
     const found = tests.find(({ test }) => takes(test, node));
     return found && `kept float by the pattern "${found.pattern}"`;
   };
+}
+
+/**
+ * The target, asked for activations of 16 bits at the nodes that match a pattern.
+ * @throws QuantcError E_EXCLUDE_NOTHING for a pattern that matches no node
+ */
+export function widened(target: Target, model: Model, patterns: readonly string[] = []): Target {
+  if (patterns.length === 0) return target;
+  const wants = exclusionOf(model, patterns);
+  const activation = { ...target.activation, wantsWide: (node: Node) => wants(node) !== undefined };
+  return { ...target, activation };
 }
 
 /**

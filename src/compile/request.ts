@@ -25,6 +25,8 @@ export interface CompileRequest extends WeightRequest {
   readonly algorithms?: readonly string[];
   /** Names or opTypes (with `*`) of nodes that stay float. A pattern that matches nothing is an error. */
   readonly exclude?: readonly string[];
+  /** Nodes, by the same patterns, whose activations get 16 bits, as far as the target has kernels for them. */
+  readonly wide?: readonly string[];
   /** Gives a decoder inputs and outputs for the keys and values of earlier tokens. Default false. */
   readonly kvCache?: boolean;
   /** Positions to store angles for, where a decoder computes them as it goes. Default 4096. */

@@ -20,6 +20,7 @@ interface Options extends WeightRequest {
   readonly ranges?: RangeMethod;
   readonly algorithms?: readonly string[];
   readonly exclude?: readonly string[];
+  readonly wide?: readonly string[];
   readonly budget?: readonly string[];
   readonly dataBytes?: number;
   readonly kvCache?: boolean;
@@ -78,6 +79,11 @@ export function make(): Command {
     .option(
       '--exclude <pattern>',
       'name or operator of nodes that stay float; * stands for anything; may be repeated',
+      collect,
+    )
+    .option(
+      '--wide <pattern>',
+      'static int8: nodes whose activations get 16 bits where the target has kernels for them; may be repeated',
       collect,
     )
     .option(
