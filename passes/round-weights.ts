@@ -7,9 +7,7 @@
  * so that with a bias the metric is the covariance. All layers are done at once: none makes up for another's errors.
  */
 import {
-  type Bounds,
   definePass,
-  descend,
   type Metric,
   metricOf,
   nearestPlane,
@@ -18,7 +16,7 @@ import {
 } from '../src/index.js';
 import { type QuantizedLayer, quantizedLayers, type Reader } from './quantized/layer.js';
 import { type Moments, momentsOf, partsOf } from './quantized/moments.js';
-import { matrixOf, scaleFloorOf, scalesOf, storeBias, storeIntegers } from './quantized/store.js';
+import { matrixOf, scalesOf, storeBias, storeIntegers } from './quantized/store.js';
 import { counted, unlessWorse } from './quantized/trial.js';
 
 /** Samples that the moments are taken over: images give thousands of columns each. */
@@ -30,9 +28,6 @@ const MOST_WEIGHTS = 1 << 27;
 /** Added to the diagonal, as a share of its mean: what the metric cannot know, and what few columns leave unsure. */
 const DAMPING = 1e-3;
 const DAMPING_A_COLUMN = 0.1;
-/** Smaller scales that are tried, as shares of the present one. */
-const SHRINK = [1, 0.9, 0.8];
-const SWEEPS = 4;
 /**
  * Few samples say little of whole models: integers that are better layer by layer stay, unless outputs are worse by more
  * than this factor of noise, 1 dB.
@@ -110,29 +105,24 @@ function round(layer: QuantizedLayer, moments: ReadonlyMap<Reader, Moments>, con
   const inner = (size * groups) / parts;
   const channels = rows / groups;
   const bounds = usableBounds(layer.spec.dtype, layer.spec);
-  const floor = scaleFloorOf(layer);
-  const perRow = layer.scale.constant!.count === rows;
   const integers = new Float64Array(weights.length);
-  for (let group = 0; group < groups; group++) {
-    const own = scales.subarray(group * channels, (group + 1) * channels);
-    const cuts = Array.from({ length: parts / groups }, (_, cut) => {
-      const part = (group * parts) / groups + cut;
-      return {
-        metric: metricFor(seen, part, inner, centred),
-        weights: columns(weights, group * channels, channels, size, cut * inner, inner),
-        q: new Float64Array(channels * inner),
-      };
-    });
-    const limits = floor?.subarray(group * channels, (group + 1) * channels);
-    roundRows(cuts, own, bounds, perRow ? SHRINK : [1], limits);
-    cuts.forEach(({ q }, cut) => {
-      for (let r = 0; r < channels; r++)
-        integers.set(q.subarray(r * inner, (r + 1) * inner), (group * channels + r) * size + cut * inner);
-    });
+  for (let part = 0; part < parts; part++) {
+    const group = Math.floor((part * groups) / parts);
+    const row = group * channels;
+    const column = (part - (group * parts) / groups) * inner;
+    const own = {
+      weights: stretch(weights, row, channels, size, column, inner),
+      scales: scales.subarray(row, row + channels),
+      bounds,
+    };
+    const q = new Float64Array(channels * inner);
+    nearestPlane(metricFor(seen, part, inner, centred), own, q);
+    for (let r = 0; r < channels; r++)
+      integers.set(q.subarray(r * inner, (r + 1) * inner), (row + r) * size + column);
   }
-  storeIntegers(layer, integers, scales);
+  storeIntegers(layer, integers);
   readers.forEach(({ bias }, at) => {
-    if (bias === undefined || (bias.kind === 'float' && !centred)) return;
+    if (bias === undefined || !centred) return;
     const { mean } = seen[at]!;
     const shift = new Float64Array(rows);
     for (let r = 0; r < rows; r++) {
@@ -140,45 +130,9 @@ function round(layer: QuantizedLayer, moments: ReadonlyMap<Reader, Moments>, con
       for (let k = 0; k < size; k++)
         shift[r]! -= (integers[r * size + k]! * scales[r]! - weights[r * size + k]!) * mean[from + k]!;
     }
-    storeBias(layer, bias, centred ? shift : new Float64Array(rows));
+    storeBias(layer, bias, shift);
   });
   context.changed(`weights rounded together over ${seen[0]!.count} inputs`, readers[0]!.node);
-}
-
-/** A stretch of the columns of some rows, with its metric. */
-interface Cut {
-  readonly metric: Metric;
-  readonly weights: Float64Array;
-  readonly q: Float64Array;
-}
-
-/** Integers of rows and, where a smaller one costs less, their scales. */
-function roundRows(
-  cuts: readonly Cut[],
-  scales: Float32Array,
-  bounds: Bounds,
-  shrink: readonly number[],
-  floor: Float64Array | undefined,
-): void {
-  const present = scales.slice();
-  const least = new Float64Array(scales.length).fill(Number.POSITIVE_INFINITY);
-  for (const ratio of shrink) {
-    const tried = present.map((scale, r) => Math.max(scale * ratio, Math.min(scale, floor?.[r] ?? 0)));
-    const found = cuts.map(({ metric, weights }) => {
-      const q = new Float64Array(weights.length);
-      return { q, costs: nearestPlane(metric, { weights, scales: tried, bounds }, q) };
-    });
-    for (let r = 0; r < scales.length; r++) {
-      const cost = found.reduce((total, { costs }) => total + costs[r]!, 0);
-      if (!(cost < least[r]!)) continue;
-      least[r] = cost;
-      scales[r] = tried[r]!;
-      cuts.forEach(({ metric: { size }, q }, cut) => {
-        q.set(found[cut]!.q.subarray(r * size, (r + 1) * size), r * size);
-      });
-    }
-  }
-  for (const { metric, weights, q } of cuts) descend(metric, { weights, scales, bounds }, q, SWEEPS);
 }
 
 /** The metric of one part: the second moments of all readers together, about the mean where biases take it. */
@@ -209,7 +163,7 @@ function metricFor(seen: readonly Moments[], part: number, size: number, centred
 }
 
 /** Columns from `first` on of some rows of a matrix. */
-function columns(
+function stretch(
   matrix: Float64Array,
   row: number,
   rows: number,

@@ -50,7 +50,7 @@ export {
 export { type ErrorFacts, ErrorSum, errorOf } from './quant/error.js';
 export type { FittedScales, ScaleSearch } from './quant/fit.js';
 export { type Granularity, type Layout, layoutOf } from './quant/layout.js';
-export { descend, type Metric, metricOf, nearestPlane, type RowsToRound } from './quant/nearest-plane.js';
+export { type Metric, metricOf, nearestPlane, type RowsToRound } from './quant/nearest-plane.js';
 export { pack, unpack } from './quant/pack.js';
 export { dequantize, type QuantizedArray, type QuantizeSpec, quantize } from './quant/quantize.js';
 export { roundBlocks } from './quant/round-blocks.js';

@@ -20,37 +20,23 @@ export function matrixOf({ weight, rows, size, turned }: QuantizedLayer): Float6
   return matrix;
 }
 
-/** The integers that the layer has now, as a matrix [rows, size]. */
-export function integersOf({ q, rows, size, turned }: QuantizedLayer): Float64Array {
-  const values = q.constant!.data() as Int8Array;
-  if (!turned) return Float64Array.from(values);
-  const matrix = new Float64Array(values.length);
-  for (let k = 0; k < size; k++) for (let r = 0; r < rows; r++) matrix[r * size + k] = values[k * rows + r]!;
-  return matrix;
-}
-
 /** One scale a row. */
 export function scalesOf({ scale, rows }: QuantizedLayer): Float32Array {
   const values = scale.constant!.toFloat32();
   return values.length === rows ? values : new Float32Array(rows).fill(values[0]!);
 }
 
-/**
- * Puts integers [rows, size] and scales (one a row) into the graph, as constants of their own.
- */
-export function storeIntegers(layer: QuantizedLayer, matrix: Float64Array, scales: Float32Array): void {
-  const { q, scale, rows, size, turned } = layer;
+/** Puts integers [rows, size] into the graph, as a constant of their own. */
+export function storeIntegers(layer: QuantizedLayer, matrix: Float64Array): void {
+  const { q, rows, size, turned } = layer;
   const integers = new Int8Array(matrix.length);
   if (turned) {
     for (let r = 0; r < rows; r++)
       for (let k = 0; k < size; k++) integers[k * rows + r] = matrix[r * size + k]!;
   } else integers.set(matrix);
-  const before = scale.constant!;
   const stored = Tensor.of('int8', q.constant!.shape, integers, { name: q.constant!.name });
   rememberOrigin(stored, layer);
   setConstant(q, stored);
-  const kept = before.count === rows ? scales : scales.subarray(0, 1);
-  setConstant(scale, Tensor.of('float', before.shape, Float32Array.from(kept), { name: before.name }));
 }
 
 /** Puts a bias into the graph: the float one with `shift` added, in int32 where the kernel wants that. */
