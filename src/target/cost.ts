@@ -8,7 +8,7 @@ import type { TargetCosts } from './target.js';
  */
 export function saving(plan: NodePlan, costs: TargetCosts): number {
   const { node, row } = plan;
-  const elements = knownElements(plan.output);
+  const elements = plan.outputs.reduce((sum, output) => sum + knownElements(output), 0);
   if (row.kind === 'follow') {
     const { float, integer } = row.cost ?? { float: costs.floatElement, integer: costs.integerElement };
     // A float convolution takes its activation function along for nothing; an elementwise operator does not.

@@ -44,7 +44,8 @@ export function rangeOf(parameters: Parameters, ranges: ReadonlyMap<Value, Range
 /** Reads off a plan which values need QuantizeLinear/DequantizeLinear. */
 export function placementOf(plan: Plan): Placement {
   const givers = new Map<Value, NodePlan>();
-  for (const each of plan.nodes.values()) if (each.row.output !== 'float') givers.set(each.output, each);
+  for (const each of plan.nodes.values())
+    if (each.row.output !== 'float') for (const output of each.outputs) givers.set(output, each);
   const shared = new Sharing(givers);
   for (const each of plan.nodes.values()) if (each.row.output === 'shared') shared.tie(each);
   const values = new Map<Value, Parameters>();
@@ -55,7 +56,7 @@ export function placementOf(plan: Plan): Placement {
     each.node.inputs.forEach((input, index) => {
       if (input && !input.isConstant && roleOf(each.row, index) === 'activation') place(input);
     });
-    if (each.row.output !== 'float') place(each.output);
+    if (each.row.output !== 'float') each.outputs.forEach(place);
   }
   return { values, givers };
 }
@@ -75,12 +76,12 @@ class Sharing {
     return giver?.row.output === 'same' ? this.#origin(giver.node.inputs[0]!) : value;
   }
 
-  tie({ node, row, output }: NodePlan): void {
+  tie({ node, row, outputs }: NodePlan): void {
     const inputs = node.inputs.filter(
       (input, index) => input && !input.isConstant && roleOf(row, index) === 'activation',
     ) as Value[];
     const group = new Set<Value>();
-    for (const value of [...inputs, output]) {
+    for (const value of [...inputs, ...outputs]) {
       const origin = this.#origin(value);
       for (const member of this.#groups.get(origin) ?? [origin]) group.add(member);
     }

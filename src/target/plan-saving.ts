@@ -17,7 +17,7 @@ export function planSaving(plan: Plan): number {
   const tails = new Set([...plan.nodes.values()].flatMap(({ tail }) => (tail ? [tail] : [])));
   for (const each of plan.nodes.values()) {
     sum += saving(each, costs);
-    if (each.row.output !== 'float') given.add(each.output);
+    if (each.row.output !== 'float') for (const output of each.outputs) given.add(output);
   }
   const entering = new Set<Value>();
   for (const { node, row } of plan.nodes.values()) {

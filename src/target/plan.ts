@@ -15,6 +15,8 @@ export interface NodePlan {
   readonly tail?: Node;
   /** The value that leaves the kernel: the tail's output, or the node's own. */
   readonly output: Value;
+  /** All that leave it: more than one where it parts what it reads. */
+  readonly outputs: readonly Value[];
   /** Its activations have 16 bits. */
   readonly wide?: true;
   /** Why they have not, where it was asked for. */
@@ -79,9 +81,10 @@ class Draft {
   add(node: Node, row: TargetRow): void {
     const tail = row.output === 'own' ? this.#tailOf(node) : undefined;
     const output = (tail ?? node).outputs[0]!;
-    const plan: NodePlan = { node, row, output, ...(tail && { tail }) };
+    const outputs = row.parts ? node.outputs : [output];
+    const plan: NodePlan = { node, row, output, outputs, ...(tail && { tail }) };
     this.nodes.set(node, plan);
-    this.#givers.set(output, plan);
+    for (const each of outputs) this.#givers.set(each, plan);
   }
 
   /** An absorbable activation that alone reads the node's output. */
@@ -115,7 +118,7 @@ class Draft {
 
   #remove(plan: NodePlan, reason: string): void {
     this.nodes.delete(plan.node);
-    this.#givers.delete(plan.output);
+    for (const output of plan.outputs) this.#givers.delete(output);
     this.declined.set(plan.node, reason);
   }
 
@@ -153,7 +156,8 @@ class Draft {
     const [first] = computed;
     const arriving = plan.row.output === 'same' ? [first!] : computed;
     if (!arriving.some((value) => this.#arrivesQuantized(value))) return 'its inputs are computed in float';
-    if (this.#quantizedReaders(plan.output).length === 0) return 'no integer kernel reads its output';
+    if (plan.outputs.every((output) => this.#quantizedReaders(output).length === 0))
+      return 'no integer kernel reads its output';
     return undefined;
   }
 
@@ -171,11 +175,11 @@ class Draft {
         if (!alreadyFloat) worth += elements * costs.dequantize + costs.node;
       } else if (others === 0) worth -= elements * costs.quantize + costs.node;
     }
-    if (plan.row.output !== 'float') {
-      const elements = knownElements(plan.output);
-      if (this.#hasFloatReader(plan.output)) worth -= elements * costs.dequantize + costs.node;
+    for (const output of plan.row.output === 'float' ? [] : plan.outputs) {
+      const elements = knownElements(output);
+      if (this.#hasFloatReader(output)) worth -= elements * costs.dequantize + costs.node;
       // Without this kernel its quantized readers would need a QuantizeLinear of their own.
-      if (this.#quantizedReaders(plan.output).length > 0) worth += elements * costs.quantize + costs.node;
+      if (this.#quantizedReaders(output).length > 0) worth += elements * costs.quantize + costs.node;
     }
     return worth;
   }
@@ -220,7 +224,7 @@ class Draft {
         : { narrow: `activations of 16 bits were asked for, but ${row.kernel} takes 8` };
       const marked = { ...plan, ...mark };
       this.nodes.set(node, marked);
-      this.#givers.set(plan.output, marked);
+      for (const output of plan.outputs) this.#givers.set(output, marked);
     }
   }
 
@@ -239,7 +243,8 @@ class Draft {
           this.#givers.get(value),
           ...this.#quantizedReaders(value),
         ]);
-        if (plan.row.output !== 'float') neighbours.push(...this.#quantizedReaders(plan.output));
+        if (plan.row.output !== 'float')
+          for (const output of plan.outputs) neighbours.push(...this.#quantizedReaders(output));
         for (const next of neighbours) {
           if (next === undefined || seen.has(next)) continue;
           seen.add(next);
@@ -258,9 +263,8 @@ class Draft {
     for (const plan of region) {
       for (const value of this.#activations(plan))
         if (!value.isConstant && !this.#arrivesQuantized(value)) entering.add(value);
-      if (plan.row.output !== 'float' && this.#hasFloatReader(plan.output)) {
-        sum += knownElements(plan.output) * costs.dequantize + costs.node;
-      }
+      for (const output of plan.row.output === 'float' ? [] : plan.outputs)
+        if (this.#hasFloatReader(output)) sum += knownElements(output) * costs.dequantize + costs.node;
     }
     for (const value of entering) sum += knownElements(value) * costs.quantize + costs.node;
     return sum;

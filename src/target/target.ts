@@ -41,6 +41,8 @@ export interface TargetRow {
   readonly weightAxis?: (node: Node) => number | undefined;
   /** The weight gets a scale for so many entries along an axis instead; its bias then stays float. */
   readonly weightBlock?: (node: Node) => { readonly axis: number; readonly size: number } | undefined;
+  /** It parts what it reads: all of its outputs are data, and leave as `output` says. */
+  readonly parts?: boolean;
   /** The kernel takes activations of 16 bits too, and gives them: all of them, or none. */
   readonly wide?: boolean;
   /** Nanoseconds per output element in float and in integers, where they are not those of an elementwise operator. */

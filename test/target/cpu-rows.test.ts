@@ -28,6 +28,26 @@ const CASES: Readonly<Record<string, readonly string[]>> = {
   ],
   Sigmoid: [between('[op] b = Sigmoid (a)')],
   LeakyRelu: [between('[op] b = LeakyRelu <alpha = 0.2> (a)')],
+  // A channel apart from the others decides all of its row: probabilities of 1/8 would have three significant bits.
+  Softmax: [between('[op] b = Softmax <axis = -1> (a)'), between('[op] b = Softmax <axis = 1> (a)')],
+  ReduceMax: [
+    between('[op] b = ReduceMax (a, over)', 'int64[2] over = {2, 3}'),
+    between(
+      '[op] c = ReduceMax <keepdims = 0> (a, over)\n[back] b = Unsqueeze (c, over)',
+      'int64[1] over = {3}',
+    ),
+  ],
+  ReduceMin: [between('[op] b = ReduceMin (a, over)', 'int64[1] over = {-1}')],
+  Split: [
+    between('[op] b, c = Split <axis = 1, num_outputs = 2> (a)\n[other] z = Conv (c, v)\n', '', 4).replace(
+      '(y)',
+      '(y, z)',
+    ),
+    between(
+      '[op] c, d, e = Split <axis = 2> (a, sizes)\n[join] b = Concat <axis = 2> (e, c, d)',
+      'int64[3] sizes = {1, 4, 3}',
+    ),
+  ],
   GlobalAveragePool: [between('[op] b = GlobalAveragePool (a)')],
   AveragePool: [
     between('[op] b = AveragePool <kernel_shape = [2, 2], strides = [2, 2]> (a)'),
