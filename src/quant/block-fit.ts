@@ -7,6 +7,7 @@
  * (the ½ is the float below it, so that halves alone are rounded up, and what lies just below them is not).
  */
 import { f16round } from '@petamoriken/float16';
+import { roundHalfEven } from './affine.js';
 
 /** Bits of an element of a weight that is stored in blocks. */
 export type WeightBits = 2 | 4 | 8;
@@ -48,7 +49,7 @@ const BELOW_HALF = 0.5 - 2 ** -25;
 /** Share of the range that the second attempt starts from. */
 export const NARROWER = round32(0.9);
 /** Fits tried from each start, the start itself included. */
-export const ATTEMPTS = 4;
+export const ATTEMPTS = 3;
 /** 1/β of the shrinkage, errors being counted in steps. */
 export const SHRINKAGE = round32(0.1);
 
@@ -136,7 +137,7 @@ function fitted(x: Float32Array, grid: BlockGrid, importance?: Float32Array): Bl
   for (const first of [start, narrowed(x, start, grid)]) {
     let at = first;
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-      const sums = sumsOf(x, at, grid, importance);
+      const sums = importance ? weighedSums(x, at, grid, importance) : sumsOf(x, at, grid);
       if (sums.error < best.error) Object.assign(best, at, { error: sums.error });
       if (attempt < ATTEMPTS - 1) at = refitted(sums, at, grid);
     }
@@ -173,42 +174,65 @@ interface Sums {
   readonly count: number;
 }
 
-function sumsOf(
-  x: Float32Array,
-  { scale, zeroPoint }: BlockFit,
-  { bits, method }: BlockGrid,
-  importance?: Float32Array,
-): Sums {
+/** The nearest integer to a number of steps, between bounds; halves go to even here, where they hardly matter. */
+function fitInteger(steps: number, low: number, high: number): number {
+  // Written so that NaN falls to `low`.
+  if (!(steps > low)) return low;
+  return roundHalfEven(Math.min(steps, high));
+}
+
+function sumsOf(x: Float32Array, { scale, zeroPoint }: BlockFit, { bits, method }: BlockGrid): Sums {
   const inverse = reciprocal(scale);
-  const full = 2 ** bits - 1;
+  const high = 2 ** bits - 1 - zeroPoint;
   let error = 0;
   let sumU = 0;
   let sumT = 0;
   let sumUU = 0;
   let sumUT = 0;
-  let count = importance ? 0 : x.length;
-  for (let k = 0; k < x.length; k++) {
-    const value = x[k]!;
-    const u = blockInteger(value, inverse, zeroPoint, full) - zeroPoint;
-    const missing = round32(value - round32(u * scale));
-    const t = method === 'hqq' ? round32(value - setAside(missing, scale, inverse)) : value;
-    if (importance) {
-      const weight = importance[k]!;
-      error += weight * missing * missing;
-      sumU += weight * u;
-      sumT += weight * t;
-      sumUU += weight * u * u;
-      sumUT += weight * u * t;
-      count += weight;
-      continue;
-    }
-    error = round32(error + round32(missing * missing));
+  let sumXX = 0;
+  for (const value of x) {
+    const u = fitInteger(round32(value * inverse), -zeroPoint, high);
+    let t = value;
+    if (method === 'hqq') {
+      const missing = round32(value - round32(u * scale));
+      error = round32(error + round32(missing * missing));
+      t = round32(value - setAside(missing, scale, inverse));
+    } else sumXX = round32(sumXX + round32(value * value));
     sumU = round32(sumU + u);
     sumT = round32(sumT + t);
     sumUU = round32(sumUU + round32(u * u));
     sumUT = round32(sumUT + round32(u * t));
   }
-  return { error, u: sumU, t: sumT, uu: sumUU, ut: sumUT, count };
+  if (method !== 'hqq') {
+    // Σ (x − us)² = Σ x² − s · (2 Σ ux − s Σ u²), which needs fewer sums.
+    error = round32(sumXX - round32(scale * round32(round32(2 * sumUT) - round32(scale * sumUU))));
+  }
+  return { error, u: sumU, t: sumT, uu: sumUU, ut: sumUT, count: x.length };
+}
+
+/** The same, each element counted by its importance; in double, since no kernel follows. */
+function weighedSums(
+  x: Float32Array,
+  { scale, zeroPoint }: BlockFit,
+  { bits, method }: BlockGrid,
+  importance: Float32Array,
+): Sums {
+  const inverse = reciprocal(scale);
+  const high = 2 ** bits - 1 - zeroPoint;
+  const sums = { error: 0, u: 0, t: 0, uu: 0, ut: 0, count: 0 };
+  for (let k = 0; k < x.length; k++) {
+    const weight = importance[k]!;
+    const u = fitInteger(round32(x[k]! * inverse), -zeroPoint, high);
+    const missing = x[k]! - u * scale;
+    const t = method === 'hqq' ? x[k]! - setAside(missing, scale, inverse) : x[k]!;
+    sums.error += weight * missing * missing;
+    sums.u += weight * u;
+    sums.t += weight * t;
+    sums.uu += weight * u * u;
+    sums.ut += weight * u * t;
+    sums.count += weight;
+  }
+  return sums;
 }
 
 /** sign(d) · max(0, |d| − |d|^(p − 1) / β) with p = ¾, d in steps, the result in units of x. */

@@ -1,18 +1,11 @@
-/**
- * Weights in blocks: scale and zero point of each, integers packed. Equals src/quant/block-fit.ts and block-weight.ts
- * byte for byte; the names are theirs.
- */
-import { halfBits, roundToHalf } from './lanes/half';
+/** Weights in blocks: tiles filled, fitted and packed. Equals src/quant/block-weight.ts byte for byte. */
+import { bits, fitFour, half, integers, reciprocal, symmetric } from './lanes/fit';
+import { halfBits } from './lanes/half';
 import { finiteTile, PITCH, tileOfColumns, tileOfRuns, turnBytes } from './lanes/tile';
 
-const FLOAT32_MAX: f32 = 3.4028234663852886e38;
-const BELOW_HALF: f32 = 0.4999999701976776;
+export { setBlockGrid } from './lanes/fit';
+
 const TO_INTEGER: f32 = 8388608.0;
-const NARROWER: f32 = 0.9;
-const SHRINKAGE: f32 = 0.1;
-const ATTEMPTS = 4;
-const MSE = 1;
-const HQQ = 2;
 
 // Rooms of the scratch memory, in bytes from its start.
 const TILE: usize = 0;
@@ -26,167 +19,6 @@ const ZEROS: usize = SCALES + 64;
 /** Bytes of scratch memory that {@link quantizeBlocks} needs. */
 export const SCRATCH_BYTES: i32 = 57344;
 
-// How the weight at hand is quantized: set once, read by all.
-let bits: i32 = 4;
-let symmetric: bool = true;
-let method: i32 = 0;
-let half: bool = false;
-let full: f32 = 15;
-let middle: f32 = 8;
-
-/** Says how the blocks that follow are quantized. @param how 0 `rtn`, 1 `mse`, 2 `hqq` @param isHalf float16 weights */
-export function setBlockGrid(width: i32, isSymmetric: bool, how: i32, isHalf: bool): void {
-  bits = width;
-  symmetric = isSymmetric;
-  method = how;
-  half = isHalf;
-  full = <f32>((1 << width) - 1);
-  middle = <f32>(1 << (width - 1));
-}
-
-function clamp(x: v128): v128 {
-  return f32x4.pmin(f32x4.splat(full), f32x4.pmax(f32x4.splat(0), x));
-}
-
-function roundUp(x: v128): v128 {
-  return f32x4.trunc(f32x4.add(x, f32x4.splat(BELOW_HALF)));
-}
-
-function isFinite4(x: v128): v128 {
-  return f32x4.le(f32x4.abs(x), f32x4.splat(FLOAT32_MAX));
-}
-
-function reciprocal(scale: v128): v128 {
-  const inverse = f32x4.div(f32x4.splat(1), scale);
-  return v128.and(inverse, isFinite4(inverse));
-}
-
-/** A scale as it will be stored; 0 where it, or its reciprocal, is not finite. */
-function stored(scale: v128): v128 {
-  const kept = half ? v128.and(roundToHalf(scale), f32x4.eq(scale, scale)) : scale;
-  return v128.and(kept, f32x4.ne(reciprocal(kept), f32x4.splat(0)));
-}
-
-function integers(x: v128, inverse: v128, zero: v128): v128 {
-  return roundUp(clamp(f32x4.add(f32x4.mul(x, inverse), zero)));
-}
-
-/** Finds scale and zero point of four blocks, the four columns at `x`. */
-function fitFour(x: usize, rows: i32, scaleAt: usize, zeroAt: usize): void {
-  const end = x + <usize>rows * PITCH;
-  let low = f32x4.splat(FLOAT32_MAX);
-  let high = f32x4.splat(-FLOAT32_MAX);
-  for (let at = x; at < end; at += PITCH) {
-    const value = v128.load(at);
-    low = f32x4.pmin(low, value);
-    high = f32x4.pmax(high, value);
-  }
-  let scale: v128;
-  let zero = f32x4.splat(middle);
-  if (symmetric) {
-    const most = v128.bitselect(high, low, f32x4.gt(f32x4.abs(high), f32x4.abs(low)));
-    scale = f32x4.add(f32x4.div(f32x4.neg(most), f32x4.splat(middle)), f32x4.splat(0));
-  } else {
-    low = f32x4.pmin(f32x4.splat(0), low);
-    high = f32x4.pmax(f32x4.splat(0), high);
-    const steps = f32x4.splat(full);
-    const span = f32x4.sub(high, low);
-    const parts = f32x4.sub(f32x4.div(high, steps), f32x4.div(low, steps));
-    scale = v128.bitselect(f32x4.div(span, steps), parts, f32x4.le(span, f32x4.splat(FLOAT32_MAX)));
-    const offset = f32x4.sub(f32x4.splat(0), f32x4.div(low, scale));
-    zero = roundUp(clamp(v128.and(offset, f32x4.ne(scale, f32x4.splat(0)))));
-  }
-  scale = stored(scale);
-  if (method === MSE || method === HQQ) {
-    const narrow = stored(f32x4.mul(scale, f32x4.splat(NARROWER)));
-    let narrowZero = zero;
-    if (!symmetric) {
-      const centre = f32x4.add(f32x4.mul(low, f32x4.splat(0.5)), f32x4.mul(high, f32x4.splat(0.5)));
-      const offset = f32x4.mul(centre, reciprocal(narrow));
-      narrowZero = roundUp(clamp(f32x4.sub(f32x4.splat(full / 2), offset)));
-    }
-    v128.store(scaleAt, scale);
-    v128.store(zeroAt, zero);
-    const least = attempts(x, end, rows, scale, zero, f32x4.splat(Infinity), scaleAt, zeroAt);
-    attempts(x, end, rows, narrow, narrowZero, least, scaleAt, zeroAt);
-    return;
-  }
-  v128.store(scaleAt, scale);
-  v128.store(zeroAt, zero);
-}
-
-/** Fits integers and (scale, zero point) to each other in turn; keeps what is better than `least`, and returns that. */
-function attempts(
-  x: usize,
-  end: usize,
-  rows: i32,
-  firstScale: v128,
-  firstZero: v128,
-  least: v128,
-  scaleAt: usize,
-  zeroAt: usize,
-): v128 {
-  let scale = firstScale;
-  let zero = firstZero;
-  let best = least;
-  const shrink = method === HQQ;
-  const nothing = f32x4.splat(0);
-  const count = f32x4.splat(<f32>rows);
-  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-    const inverse = reciprocal(scale);
-    const size = f32x4.abs(scale);
-    const steps = f32x4.abs(inverse);
-    let error = nothing;
-    let u = nothing;
-    let t = nothing;
-    let uu = nothing;
-    let ut = nothing;
-    for (let at = x; at < end; at += PITCH) {
-      const value = v128.load(at);
-      const q = f32x4.sub(integers(value, inverse, zero), zero);
-      const missing = f32x4.sub(value, f32x4.mul(q, scale));
-      error = f32x4.add(error, f32x4.mul(missing, missing));
-      const goal = shrink ? f32x4.sub(value, setAside(missing, steps, size)) : value;
-      u = f32x4.add(u, q);
-      t = f32x4.add(t, goal);
-      uu = f32x4.add(uu, f32x4.mul(q, q));
-      ut = f32x4.add(ut, f32x4.mul(q, goal));
-    }
-    const better = f32x4.lt(error, best);
-    best = v128.bitselect(error, best, better);
-    v128.store(scaleAt, v128.bitselect(scale, v128.load(scaleAt), better));
-    v128.store(zeroAt, v128.bitselect(zero, v128.load(zeroAt), better));
-    if (symmetric) {
-      const next = stored(f32x4.div(ut, uu));
-      const fits = v128.and(f32x4.gt(uu, nothing), f32x4.ne(next, nothing));
-      scale = v128.bitselect(next, scale, fits);
-      continue;
-    }
-    const spread = f32x4.sub(uu, f32x4.div(f32x4.mul(u, u), count));
-    const slope = f32x4.div(f32x4.sub(ut, f32x4.div(f32x4.mul(u, t), count)), spread);
-    const shift = f32x4.div(f32x4.sub(u, f32x4.div(t, slope)), count);
-    const nextZero = roundUp(clamp(f32x4.add(zero, shift)));
-    const moved = f32x4.sub(nextZero, zero);
-    const above = f32x4.sub(ut, f32x4.mul(moved, t));
-    const twice = f32x4.mul(f32x4.mul(f32x4.splat(2), moved), u);
-    const below = f32x4.add(f32x4.sub(uu, twice), f32x4.mul(f32x4.mul(count, moved), moved));
-    const next = stored(f32x4.div(above, below));
-    const turns = v128.and(f32x4.gt(spread, nothing), f32x4.gt(slope, nothing));
-    const fits = v128.and(turns, v128.and(f32x4.gt(below, nothing), f32x4.gt(next, nothing)));
-    scale = v128.bitselect(next, scale, fits);
-    zero = v128.bitselect(nextZero, zero, fits);
-  }
-  return best;
-}
-
-function setAside(missing: v128, inverse: v128, size: v128): v128 {
-  const steps = f32x4.mul(f32x4.abs(missing), inverse);
-  const root = f32x4.sqrt(f32x4.sqrt(steps));
-  const kept = f32x4.sub(steps, f32x4.mul(f32x4.div(f32x4.splat(1), root), f32x4.splat(SHRINKAGE)));
-  const aside = f32x4.mul(f32x4.pmax(f32x4.splat(0), kept), size);
-  return v128.or(v128.andnot(aside, i32x4.splat(0x80000000)), v128.and(missing, i32x4.splat(0x80000000)));
-}
-
 /** Integers of a tile as packed bytes, a row of sixteen columns for each byte; rows behind the last are zero points. */
 function packTile(tile: usize, rows: i32, blockSize: i32, scales: usize, zeros: usize, bytes: usize): void {
   const perByte = 8 / bits;
@@ -195,7 +27,16 @@ function packTile(tile: usize, rows: i32, blockSize: i32, scales: usize, zeros: 
     const inverse = reciprocal(v128.load(scales + lane));
     const zero = v128.load(zeros + lane);
     // Until they are narrowed together, a row of bytes is a row of the tile, behind what was read of it.
-    for (let k = 0; k < blockSize; k += perByte) {
+    let k = 0;
+    if (bits === 4) {
+      for (; k + 2 <= rows; k += 2) {
+        const at = tile + <usize>k * PITCH + lane;
+        const low = f32x4.add(integers(v128.load(at), inverse, zero), f32x4.splat(TO_INTEGER));
+        const high = f32x4.mul(integers(v128.load(at, PITCH), inverse, zero), f32x4.splat(16));
+        v128.store(tile + <usize>(k >> 1) * PITCH + lane, v128.and(f32x4.add(low, high), i32x4.splat(0xff)));
+      }
+    }
+    for (; k < blockSize; k += perByte) {
       let sum = f32x4.splat(TO_INTEGER);
       let weight: f32 = 1;
       for (let j = 0; j < perByte; j++) {
