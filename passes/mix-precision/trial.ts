@@ -152,12 +152,13 @@ export async function quantizedBy(
     decline: () => {},
   };
   const planned = new Map<Node, NodePlan>();
-  for (const [node, { tail, output, ...rest }] of part.nodes) {
+  for (const [node, { tail, output, outputs, ...rest }] of part.nodes) {
     const twin = nodes.get(node)!;
     planned.set(twin, {
       ...rest,
       node: twin,
       output: copy.values.get(output)!,
+      outputs: outputs.map((each) => copy.values.get(each)!),
       ...(tail && { tail: nodes.get(tail)! }),
     });
   }
