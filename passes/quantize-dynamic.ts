@@ -33,14 +33,14 @@ export const quantizeDynamic = definePass({
   run(model, context) {
     const target = targetFact.get(context);
     const exclude = exclusionFact.find(context);
+    const rows = target.dynamicRows.filter(({ op }) => op === 'MatMul' || op === 'Gemm');
     const weights: StoredWeights = new Map();
     let used = false;
     for (const graph of model.graphs()) {
       const products = new Map<Value, Product[]>();
       for (const node of graph.nodes()) {
         const excluded = exclude?.(node);
-        const verdict =
-          excluded === undefined ? lookUp(target.dynamicRows, node) : { row: undefined, reason: excluded };
+        const verdict = excluded === undefined ? lookUp(rows, node) : { row: undefined, reason: excluded };
         const worth = verdict.row ? worthwhile(node, target) : true;
         if (verdict.row && worth === true) {
           const list = products.get(node.inputs[0]!) ?? [];

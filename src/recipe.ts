@@ -14,6 +14,7 @@ import { mixPrecision } from '../passes/mix-precision.js';
 import { placeOnExecutor } from '../passes/place-on-executor.js';
 import { planIntegerKernels } from '../passes/plan-integer-kernels.js';
 import { quantizeDynamic } from '../passes/quantize-dynamic.js';
+import { quantizeRecurrent } from '../passes/quantize-recurrent.js';
 import { quantizeWeightsNbits } from '../passes/quantize-weights-nbits.js';
 import { roundWeights } from '../passes/round-weights.js';
 import { shortenNames } from '../passes/shorten-names.js';
@@ -178,11 +179,12 @@ function quantizing(precision: Exclude<Precision, 'auto'>, chosen: readonly Algo
         chooseRanges,
         ...at('plan'),
         insertQdq,
+        quantizeRecurrent,
         compressWeights,
         ...at('integers'),
       ];
     case 'int8-dynamic':
-      return [keepFloat, quantizeDynamic, compressWeights, ...at('integers')];
+      return [keepFloat, quantizeDynamic, quantizeRecurrent, compressWeights, ...at('integers')];
     case 'int8-weights':
       return [keepFloat, compressWeights, ...at('integers')];
     case 'int4':
