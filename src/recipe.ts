@@ -13,6 +13,7 @@ import { keepFloat } from '../passes/keep-float.js';
 import { mixPrecision } from '../passes/mix-precision.js';
 import { placeOnExecutor } from '../passes/place-on-executor.js';
 import { planIntegerKernels } from '../passes/plan-integer-kernels.js';
+import { quantizeAttention } from '../passes/quantize-attention.js';
 import { quantizeDynamic } from '../passes/quantize-dynamic.js';
 import { quantizeRecurrent } from '../passes/quantize-recurrent.js';
 import { quantizeWeightsNbits } from '../passes/quantize-weights-nbits.js';
@@ -179,12 +180,20 @@ function quantizing(precision: Exclude<Precision, 'auto'>, chosen: readonly Algo
         chooseRanges,
         ...at('plan'),
         insertQdq,
+        quantizeAttention,
         quantizeRecurrent,
         compressWeights,
         ...at('integers'),
       ];
     case 'int8-dynamic':
-      return [keepFloat, quantizeDynamic, quantizeRecurrent, compressWeights, ...at('integers')];
+      return [
+        keepFloat,
+        quantizeDynamic,
+        quantizeAttention,
+        quantizeRecurrent,
+        compressWeights,
+        ...at('integers'),
+      ];
     case 'int8-weights':
       return [keepFloat, compressWeights, ...at('integers')];
     case 'int4':
