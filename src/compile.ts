@@ -1,6 +1,6 @@
 /** The one composition root: a model file goes in; for each target, a proven file and its report come out. */
 import { writeFileSync } from 'node:fs';
-import { basename, extname } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { mixPrecision } from '../passes/mix-precision.js';
 import { originalNames } from '../passes/shorten-names.js';
 import { resolveTargets } from '../targets/index.js';
@@ -14,6 +14,7 @@ import { AnswerCache } from './compile/cache.js';
 import { cacheFolder } from './compile/cache-folder.js';
 import { decoderData } from './compile/decoder-data.js';
 import { exclusionOf, widened, withoutBroken } from './compile/exclusion.js';
+import { emittedName, refuseClash, writeCompanions } from './compile/layout.js';
 import { observeRanges } from './compile/ranges.js';
 import type { CompileEvent, CompileRequest, Stage } from './compile/request.js';
 import { dataFor } from './compile/request-data.js';
@@ -60,6 +61,7 @@ export async function compile(asked: CompileRequest): Promise<TargetReport[]> {
   // Data that are opened for a request are kept with it: a copy lives no longer than this compilation.
   const request = { ...asked };
   const targets = resolveRequested(request.targets ?? ['cpu']);
+  refuseClash(request.layout, targets);
   const terms = parseBudget(request.budget ?? []);
   const cache = new AnswerCache(cacheFolder(request.cache));
   const staging = new Staging(request.out ?? 'dist');
@@ -75,6 +77,7 @@ export async function compile(asked: CompileRequest): Promise<TargetReport[]> {
           return compileWithin({ ...run, compile: (goal, folder) => compileInto(folder, goal) });
         }),
       );
+    await writeCompanions(request, reports, staging);
     writeFileSync(staging.path(REPORT_NAME), reportText({ quantc: VERSION, targets: reports }));
     await staging.add(REPORT_NAME, [request.model]);
     stopIfAborted(request.signal);
@@ -233,7 +236,7 @@ async function compileFor(
   model.producerVersion = VERSION;
 
   enter('write');
-  const name = `${basename(request.model, extname(request.model))}.${target.name}.onnx`;
+  const name = emittedName(request, target.name, data.precision, model);
   const emitted = staging.path(name);
   const share = progress('write');
   const onProgress = (done: number, total: number) => share(total === 0 ? 1 : done / total);
@@ -266,7 +269,7 @@ async function compileFor(
     ledger.note('info', 'cache', `nothing was kept for the next compilation: ${cache.refused}`);
   const mix = mixFact.find({ facts });
   const files: FileFacts[] = [];
-  for (const file of written.files) files.push(await staging.add(basename(file.path), inputs));
+  for (const file of written.files) files.push(await staging.add(join(dirname(name), basename(file.path)), inputs));
   return {
     model: basename(request.model),
     target: target.name,

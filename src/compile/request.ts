@@ -3,6 +3,7 @@ import type { Model } from '../ir/graph.js';
 import type { PassEvent } from '../pipeline/run.js';
 import type { Precision } from '../recipe.js';
 import type { Target } from '../target/target.js';
+import type { LayoutName } from './layout.js';
 import type { RangeMethod } from './range-method.js';
 import type { WeightRequest } from './weight-request.js';
 
@@ -19,6 +20,8 @@ export interface CompileRequest extends WeightRequest {
   readonly eval?: string;
   /** Folder for the outputs, made when absent. Default `dist`. */
   readonly out?: string;
+  /** How the outputs lie in it; default `flat`. */
+  readonly layout?: LayoutName;
   /** How activation ranges are chosen; default `auto`. */
   readonly ranges?: RangeMethod;
   /** Names of the algorithms that refine static int8; default those that `recipe.ts` marks so, `['none']` for none. */

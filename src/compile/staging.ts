@@ -38,9 +38,11 @@ export class Staging {
     }
   }
 
-  /** Where to write the file that shall bear this name in the end. */
+  /** Where to write the file that shall bear this name, which may begin with a folder's, in the end. */
   path(name: string): string {
-    return join(this.#folder, name);
+    const path = join(this.#folder, name);
+    mkdirSync(dirname(path), { recursive: true });
+    return path;
   }
 
   /** Takes up a file that was written, for the commit. @param inputs files that it must not take the place of */
@@ -86,6 +88,7 @@ export class Staging {
       for (at of models) setAside(at);
       for (at of [...others, ...models]) {
         setAside(at);
+        mkdirSync(dirname(join(this.#out, at)), { recursive: true });
         move(this.path(at), join(this.#out, at));
       }
     } catch (cause) {

@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { type LayoutName, parseLayout } from '../../compile/layout.js';
 import { parseRangeMethod, type RangeMethod } from '../../compile/range-method.js';
 import { parseWeightMethod, type WeightRequest } from '../../compile/weight-request.js';
 import { type CompileEvent, type CompileRequest, compile } from '../../compile.js';
@@ -26,6 +27,7 @@ interface Options extends WeightRequest {
   readonly kvCache?: boolean;
   readonly maxPositions?: number;
   readonly out: string;
+  readonly layout?: LayoutName;
   readonly maxMemory?: number;
   readonly threads?: number;
   readonly cache?: string | false;
@@ -107,6 +109,11 @@ export function make(): Command {
       parseBytes,
     )
     .option('--out <folder>', 'folder for what is made', 'dist')
+    .option(
+      '--layout <name>',
+      'how it lies there: flat, or transformers.js (onnx/model_q4.onnx, config.json completed); default: flat',
+      parseLayout,
+    )
     .option('--max-memory <size>', 'most that the compilation may hold at once (default: 1GiB)', parseBytes)
     .option('--threads <n>', 'threads inside (default: one a core); the bytes are the same', parseCount)
     .option(
