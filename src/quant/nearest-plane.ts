@@ -34,14 +34,20 @@ export function metricOf(matrix: Float64Array, size: number): Metric | undefined
   }
   if (!choleskyInPlace(lower, size)) return undefined;
   const upper = new Float64Array(size * size);
-  const pivots = new Float64Array(size);
-  for (let j = 0; j < size; j++) {
-    const pivot = lower[j * size + j]!;
-    pivots[j] = pivot * pivot;
-    for (let i = 0; i < j; i++) upper[i * size + j] = lower[j * size + i]! / Math.sqrt(pivots[i]!);
+  const diagonal = Float64Array.from(order, (_, i) => lower[i * size + i]!);
+  // In tiles: a column of a large matrix touches another page of memory at every step.
+  for (let rows = 0; rows < size; rows += TILE) {
+    for (let columns = rows; columns < size; columns += TILE) {
+      for (let i = rows; i < Math.min(rows + TILE, size); i++) {
+        for (let j = Math.max(columns, i + 1); j < Math.min(columns + TILE, size); j++)
+          upper[i * size + j] = lower[j * size + i]! / diagonal[i]!;
+      }
+    }
   }
-  return { size, matrix, order, upper, pivots };
+  return { size, matrix, order, upper, pivots: diagonal.map((each) => each * each) };
 }
+
+const TILE = 32;
 
 /** Rows of weights to round, each with a scale. */
 export interface RowsToRound {
