@@ -14,7 +14,7 @@ import { AnswerCache } from './compile/cache.js';
 import { cacheFolder } from './compile/cache-folder.js';
 import { decoderData } from './compile/decoder-data.js';
 import { exclusionOf, widened, withoutBroken } from './compile/exclusion.js';
-import { emittedName, refuseClash, writeCompanions } from './compile/layout.js';
+import { emittedName, nameBatch, refuseClash, writeCompanions } from './compile/layout.js';
 import { observeRanges } from './compile/ranges.js';
 import type { CompileEvent, CompileRequest, Stage } from './compile/request.js';
 import { dataFor } from './compile/request-data.js';
@@ -232,6 +232,7 @@ async function compileFor(
   await run(recipe.quantize);
   const after = cloneModel(model).model;
   await run(recipe.finish);
+  nameBatch(request, model);
   model.producerName = 'quantc';
   model.producerVersion = VERSION;
 

@@ -2,6 +2,7 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, dirname, extname, join } from 'node:path';
 import { QuantcError } from '../errors/error.js';
+import { setType, valuesOf } from '../ir/edit.js';
 import type { Model } from '../ir/graph.js';
 import { readModel } from '../onnx/read.js';
 import type { Precision } from '../recipe.js';
@@ -175,3 +176,21 @@ export function refuseClash(
     { kind: 'usage', hint: 'Compile for one target at a time, each into a folder of its own.' },
   );
 }
+
+/**
+ * transformers.js makes the empty cache of a first run by the names of dimensions: the batch must be `batch_size`.
+ * Renames that dimension wherever it stands; nothing is computed otherwise.
+ */
+export function nameBatch({ layout }: Pick<CompileRequest, 'layout'>, model: Model): void {
+  const past = layout === 'transformers.js' ? cacheInputs(model.graph.inputs)[0]?.type : undefined;
+  const batch = past?.kind === 'tensor' ? past.shape?.[0] : undefined;
+  if (typeof batch !== 'string' || batch === BATCH) return;
+  for (const graph of model.graphs()) {
+    for (const value of valuesOf(graph)) {
+      const { type } = value;
+      if (type?.kind !== 'tensor' || !type.shape?.includes(batch)) continue;
+      setType(value, { ...type, shape: type.shape.map((dim) => (dim === batch ? BATCH : dim)) });
+    }
+  }
+}
+const BATCH = 'batch_size';
