@@ -12,6 +12,8 @@ export * from './ir/dtype.js';
 export * from './ir/edit.js';
 export { Graph, LocalFunction, Model, Node, Value } from './ir/graph.js';
 export { type InlineOptions, inlineGraph } from './ir/inline.js';
+export { largestMagnitude } from './ir/magnitude.js';
+export { type HalfType, narrowed } from './ir/narrowed.js';
 export * from './ir/real.js';
 export { scaledAlong } from './ir/scaled.js';
 export * from './ir/scope.js';

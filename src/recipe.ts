@@ -2,6 +2,7 @@ import { calibrateRanges } from '../passes/calibrate-ranges.js';
 import { chooseRanges } from '../passes/choose-ranges.js';
 import { clipWeights } from '../passes/clip-weights.js';
 import { compressWeights } from '../passes/compress-weights.js';
+import { convertToHalf } from '../passes/convert-to-half.js';
 import { correctBias } from '../passes/correct-bias.js';
 import { deadCode } from '../passes/dead-code.js';
 import { deduplicateInitializers } from '../passes/deduplicate-initializers.js';
@@ -30,6 +31,7 @@ import type { Target } from './target/target.js';
  * - `int8-dynamic`: weights int8, activations quantized while the model runs.
  * - `int8-weights`: the file holds int8, the executor computes in float.
  * - `int4`, `int2`, `int8-blocks`: weights of 4, 2 or 8 bits in blocks with a scale each; activations stay float.
+ * - `fp16`, `bf16`: arithmetic in 16-bit floats, or their storage where the target computes in float.
  * - `float`: canonicalization alone.
  * - `auto`: `int8` where calibration data are given, else `int8-dynamic`; `int4` for executors beside the CPU.
  */
@@ -41,6 +43,8 @@ export const PRECISIONS = [
   'int4',
   'int2',
   'int8-blocks',
+  'fp16',
+  'bf16',
   'float',
 ] as const;
 export type Precision = (typeof PRECISIONS)[number];
@@ -199,7 +203,10 @@ function quantizing(precision: Exclude<Precision, 'auto'>, chosen: readonly Algo
     case 'int4':
     case 'int2':
     case 'int8-blocks':
-      return [quantizeWeightsNbits, compressWeights];
+      return [quantizeWeightsNbits, compressWeights, convertToHalf];
+    case 'fp16':
+    case 'bf16':
+      return [convertToHalf];
     case 'float':
       return [];
   }

@@ -52,7 +52,7 @@ export async function dataFor(
   }
   const precision = precisionFor(request.precision ?? 'auto', target, calib !== undefined);
   // What is quantized without ranges is rounded by samples all the same, where there are some.
-  const rounds = precision.startsWith('int');
+  const rounds = precision !== 'float';
   const taken = calib && rounds ? await oneByOne(calib, model) : undefined;
   const ranges = precision === 'int8' ? (taken ?? randomSamples(model, true, ledger)) : taken;
   const samples = calib ?? evaluation ?? ranges ?? randomSamples(model, false, ledger);

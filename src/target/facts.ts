@@ -1,4 +1,5 @@
 import type { Model, Value } from '../ir/graph.js';
+import type { HalfType } from '../ir/narrowed.js';
 import { factKey } from '../pipeline/fact.js';
 import type { WeightBits, WeightMethod } from '../quant/block-fit.js';
 import type { Exclusion, Plan } from './plan.js';
@@ -41,6 +42,16 @@ export interface WeightChoice {
   /** One zero point for all, the middle, which is not stored. Default false: each block has one of its own. */
   readonly symmetric?: boolean;
 }
+
+/** Arithmetic in 16 bits. */
+export interface HalfChoice {
+  readonly dtype: HalfType;
+  /** Inputs and outputs of the model change their types, too. */
+  readonly interfaces: boolean;
+}
+
+/** What the user wants of arithmetic in 16 bits. */
+export const halfFact = factKey<HalfChoice>('half-choice');
 
 /** What the user wants of weights of few bits. */
 export const weightFact = factKey<WeightChoice>('weight-choice');

@@ -6,6 +6,8 @@ import {
   cloneModel,
   type Engine,
   encodeModel,
+  type HalfChoice,
+  halfFact,
   Ledger,
   type LedgerRow,
   type Model,
@@ -63,6 +65,8 @@ export interface Options {
   readonly precision?: Exclude<Precision, 'auto'>;
   /** What is asked of weights in blocks. */
   readonly weights?: WeightChoice;
+  /** What is asked of arithmetic in 16 bits. */
+  readonly half?: HalfChoice;
   readonly target?: Target;
   /** Laws that inputs are drawn by. Default: normal. */
   readonly inputs?: Readonly<Record<string, string>>;
@@ -95,6 +99,7 @@ export async function quantized(text: string, options: Options = {}): Promise<Qu
   const facts = new Map<string, unknown>([['opset-21', true]]);
   targetFact.set({ facts }, options.target ?? eager);
   if (options.weights) weightFact.set({ facts }, options.weights);
+  if (options.half) halfFact.set({ facts }, options.half);
   if (options.exclude) facts.set('exclusion', options.exclude);
   for (const graph of model.graphs()) for (const node of graph.nodes()) ledger.record(node, {});
   const recipe = recipeFor(options.precision ?? 'int8');

@@ -51,7 +51,7 @@ export function make(): Command {
     )
     .option(
       '--precision <kind>',
-      'auto, int8 (static), int8-dynamic, int8-weights (float arithmetic), int4, int2, int8-blocks (weights in blocks, float activations) or float; auto is int8 with --calib, int8-dynamic without, and int4 for WebGPU',
+      'auto, int8 (static), int8-dynamic, int8-weights (float arithmetic), int4, int2, int8-blocks (weights in blocks, float activations), fp16, bf16 or float; auto is int8 with --calib, int8-dynamic without, and int4 for WebGPU',
       parsePrecision,
       'auto',
     )
@@ -78,6 +78,8 @@ export function make(): Command {
       parseWeightMethod,
     )
     .option('--symmetric-weights', 'weights in blocks: without zero points')
+    .option('--half', 'weights in blocks: what stays float is computed in float16')
+    .option('--half-interfaces', 'arithmetic in 16 bits: inputs and outputs of the model change their types, too')
     .option(
       '--exclude <pattern>',
       'name or operator of nodes that stay float; * stands for anything; may be repeated',
