@@ -1,8 +1,9 @@
-/** What a user asks of weights of few bits, and what the passes are told of it. */
+/** What a user asks of weights of few bits and of 16-bit floats, and what the passes are told of it. */
 import { QuantcError } from '../errors/error.js';
+import type { HalfType } from '../ir/narrowed.js';
 import { WEIGHT_METHODS, type WeightBits } from '../quant/block-fit.js';
 import type { Precision } from '../recipe.js';
-import type { WeightChoice } from '../target/facts.js';
+import type { HalfChoice, WeightChoice } from '../target/facts.js';
 
 /**
  * Ways to find scales, zero points and integers: those of a block by itself, and `gptq`, which rounds the weights of a
@@ -18,6 +19,10 @@ export interface WeightRequest {
   readonly weightMethod?: WeightWay;
   /** No zero points: the middle integer stands for 0 in every block. Default false. */
   readonly symmetricWeights?: boolean;
+  /** Weights in blocks: what stays float is computed in float16. Default false. */
+  readonly half?: boolean;
+  /** 16-bit arithmetic: inputs and outputs of the model change their types, too. Default false. */
+  readonly halfInterfaces?: boolean;
 }
 
 /** Bits of a weight's element by precision; other precisions have no weights in blocks. */
@@ -41,6 +46,23 @@ export function weightChoiceFor(
   throw new QuantcError('E_WEIGHT_OPTIONS', `${precision} has no weights in blocks`, {
     kind: 'usage',
     hint: `Block size, method and symmetry are for ${Object.keys(BITS).join(', ')}.`,
+  });
+}
+
+const HALVES: Readonly<Partial<Record<Precision, HalfType>>> = { fp16: 'float16', bf16: 'bfloat16' };
+
+/** @throws QuantcError E_HALF_OPTIONS when another precision is given options of 16-bit arithmetic */
+export function halfChoiceFor(
+  precision: Precision,
+  { half, halfInterfaces }: WeightRequest,
+): HalfChoice | undefined {
+  const inBlocks = BITS[precision] !== undefined;
+  const dtype = HALVES[precision] ?? (half && inBlocks ? 'float16' : undefined);
+  if (dtype !== undefined) return { dtype, interfaces: halfInterfaces ?? false };
+  if (halfInterfaces === undefined && (half === undefined || inBlocks)) return undefined;
+  throw new QuantcError('E_HALF_OPTIONS', `${precision} has no arithmetic in 16 bits`, {
+    kind: 'usage',
+    hint: `Choose ${Object.keys(HALVES).join(' or ')}, or --half with ${Object.keys(BITS).join(', ')}.`,
   });
 }
 

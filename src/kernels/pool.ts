@@ -1,6 +1,7 @@
 /** Turns lazy tensors into bytes: on this thread for small work, on worker threads for large. */
 import { availableParallelism } from 'node:os';
 import { QuantcError } from '../errors/error.js';
+import { narrowJob } from '../ir/narrowed.js';
 import { type Tensor, viewBytes } from '../ir/tensor.js';
 import type { WriteOptions } from '../onnx/write.js';
 import { blockJob } from '../quant/block-weight.js';
@@ -109,6 +110,12 @@ export class KernelPool {
     if (source.kind === 'derived' && job?.output === 'q') {
       await this.#quantize(source.from[0]!, job.spec, place);
       return;
+    }
+    const half = source.kind === 'derived' ? narrowJob(source.job) : undefined;
+    if (source.kind === 'derived' && half !== undefined && source.from[0]!.dtype === 'float') {
+      const from = sourceParts(source.from[0]!);
+      const task = from && ({ kind: 'narrow', from, dtype: half, place } as const);
+      if (task !== undefined) return void (await this.#run(task, from!.range.length, 0));
     }
     const bytes = await this.materialize(tensor);
     const sink = fileSink(place);

@@ -1,5 +1,6 @@
 /** The work of a pool as plain data, and how any thread does it. */
 import type { DType } from '../ir/dtype.js';
+import type { HalfType } from '../ir/narrowed.js';
 import { type FileRange, Tensor, viewBytes } from '../ir/tensor.js';
 import type { BlockOutput, BlockSpec } from '../quant/block-weight.js';
 import type { FittedScales } from '../quant/fit.js';
@@ -7,6 +8,7 @@ import { quantizeWeight, rememberScales, type WeightSpec } from '../quant/weight
 import { sinksOf } from './block-work.js';
 import { blockBytesOfPiece, type ColumnRange, streamBlocks } from './blocks.js';
 import { type FilePlace, fileSink, fileSource, memorySink, memorySource } from './endpoint.js';
+import { streamNarrow } from './narrow.js';
 import { openSource, type SourceParts, sourceParts } from './source.js';
 import { canStream, streamWeight } from './stream.js';
 
@@ -43,7 +45,15 @@ export interface BlocksTask {
   readonly want?: BlockOutput;
 }
 
-export type Task = CopyTask | WeightTask | BlocksTask;
+/** Write a float weight in 16 bits. */
+export interface NarrowTask {
+  readonly kind: 'narrow';
+  readonly from: SourceParts;
+  readonly dtype: HalfType;
+  readonly place: FilePlace;
+}
+
+export type Task = CopyTask | WeightTask | BlocksTask | NarrowTask;
 
 export interface TaskResult {
   readonly scales?: FittedScales;
@@ -57,6 +67,7 @@ export function runTask(task: Task): TaskResult {
     return {};
   }
   if (task.kind === 'blocks') return runBlocks(task);
+  if (task.kind === 'narrow') return runNarrow(task);
   const { dtype, shape, from } = task.input;
   return runWeight(new Tensor(dtype, shape, { kind: 'file', ...from.range }), task, from);
 }
@@ -114,6 +125,21 @@ function runBlocks({ from, spec, piece, places, want }: BlocksTask): TaskResult 
       streamBlocks(source, spec, piece, sinks);
     } finally {
       for (const sink of Object.values(sinks)) sink.close();
+    }
+    return {};
+  } finally {
+    source.close();
+  }
+}
+
+function runNarrow({ from, dtype, place }: NarrowTask): TaskResult {
+  const source = openSource(from);
+  try {
+    const sink = fileSink(place);
+    try {
+      streamNarrow(source, dtype, sink);
+    } finally {
+      sink.close();
     }
     return {};
   } finally {

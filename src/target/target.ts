@@ -1,6 +1,7 @@
 import { QuantcError } from '../errors/error.js';
 import type { DType } from '../ir/dtype.js';
 import type { Node } from '../ir/graph.js';
+import type { HalfType } from '../ir/narrowed.js';
 import type { WeightBits } from '../quant/block-fit.js';
 import type { ExecutorTable } from './operators.js';
 
@@ -133,6 +134,8 @@ export interface Target {
   /** Where the target is not ONNX Runtime's CPU: what its executor has kernels for, and what is lowered for it. */
   readonly executor?: ExecutorTable;
   readonly costs: TargetCosts;
+  /** 16-bit floats that its kernels compute in; default float16. Weights alone are stored in others. */
+  readonly halves?: readonly HalfType[];
   /** Most bytes of one external data file, where the executor cannot take more in one piece. */
   readonly dataBytes?: number;
   /** Session options that the executor needs or wants for this target's files, as ONNX Runtime spells them. */
