@@ -31,7 +31,7 @@ const MOST_WEIGHTS = 1 << 26;
  */
 const STRENGTHS = [
   { promised: 3, kept: 0.3 },
-  { promised: 0.15, kept: 1.5 },
+  { promised: 0.15, kept: 2.2 },
 ] as const;
 
 /** Scales the spaces that `takes` accepts, where samples show that the quantized model answers better for it. */
