@@ -53,6 +53,9 @@ const wanted = options.models?.split(',');
 /** The least signal-to-noise ratio among outputs, in dB. */
 const least = (outputs: readonly Comparison[]): number =>
   Math.min(...outputs.map(({ sqnr, identical }) => (identical ? Number.POSITIVE_INFINITY : sqnr)));
+/** The largest error among outputs: what a ratio says of outputs near zero means little. */
+const worst = (outputs: readonly { readonly maxError: number }[]): string =>
+  Math.max(...outputs.map(({ maxError }) => maxError)).toExponential(0);
 const decibels = (value: number): string => (Number.isFinite(value) ? `${value.toFixed(1)} dB` : 'equal');
 
 async function feedsFor(folder: string, file: string): Promise<Feed[]> {
@@ -68,7 +71,7 @@ async function against(float: string, emitted: string, executor: Executor, feeds
   const loaded = await executor.open(emitted);
   try {
     const outputs = await withSession(float, {}, (session) => compareSessions(session, loaded, feeds));
-    return `${decibels(least(outputs))}${loaded.strict ? ', strict' : ''}`;
+    return `${decibels(least(outputs))} (${worst(outputs)})${loaded.strict ? ', strict' : ''}`;
   } finally {
     await loaded.release().catch(() => undefined);
   }
@@ -87,7 +90,6 @@ try {
     const cells: string[] = [];
     try {
       const feeds = await feedsFor(folder, float);
-      // The executor is run below, and its figures shown: the proof inside need not run it as well.
       const [report] = await compile({
         model: float,
         targets: ['webgpu'],
@@ -102,7 +104,9 @@ try {
       const emitted = join(out, report!.files[0]!.path);
       const [native] = report!.proof.elsewhere ?? [];
       const onNative = native ? Math.min(...native.outputs.map(({ sqnr }) => sqnr ?? 999)) : Number.NaN;
-      cells.push(`native ${onNative.toFixed(1)} dB${native?.strict ? ', strict' : ''}`);
+      cells.push(
+        `native ${onNative.toFixed(1)} dB (${worst(native?.outputs ?? [])})${native?.strict ? ', strict' : ''}`,
+      );
       for (const executor of browser ? [browser.webgpu, browser.wasm] : [])
         cells.push(
           `${executor === browser!.wasm ? 'wasm' : 'browser'} ${await against(float, emitted, executor, feeds)}`,

@@ -35,7 +35,14 @@ import { recipeFor } from './recipe.js';
 import { type FileFacts, type Proof, reportText, type TargetReport } from './report/report.js';
 import { VERSION } from './report/version.js';
 import { createEngine } from './runtime/engine.js';
-import { exclusionFact, floatModelFact, halfFact, judgedByLikeness, targetFact, weightFact } from './target/facts.js';
+import {
+  exclusionFact,
+  floatModelFact,
+  halfFact,
+  judgedByLikeness,
+  targetFact,
+  weightFact,
+} from './target/facts.js';
 import { type MixGoal, mixFact, mixGoalFact } from './target/mix.js';
 import type { Target } from './target/target.js';
 import { kvCacheFact, maxPositionsFact } from './transformer/facts.js';
@@ -272,7 +279,8 @@ async function compileFor(
     ledger.note('info', 'cache', `nothing was kept for the next compilation: ${cache.refused}`);
   const mix = mixFact.find({ facts });
   const files: FileFacts[] = [];
-  for (const file of written.files) files.push(await staging.add(join(dirname(name), basename(file.path)), inputs));
+  for (const file of written.files)
+    files.push(await staging.add(join(dirname(name), basename(file.path)), inputs));
   return {
     model: basename(request.model),
     target: target.name,

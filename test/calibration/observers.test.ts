@@ -213,15 +213,19 @@ describe('moving average', () => {
       .tuple(floats, floats)
       .map(([a, b]) => ({ min: Math.min(...a, ...b), max: Math.max(...a, ...b) }));
     fc.assert(
-      fc.property(fc.array(run, { minLength: 1 }), fc.double({ min: 0.001, max: 1, noNaN: true }), (runs, constant) => {
-        const average = new MovingAverage(constant);
-        for (const each of runs) average.add(each);
-        const { min, max } = average.average()!;
-        const slack =
-          1e-9 * Math.max(...runs.map((each) => Math.max(Math.abs(each.min), Math.abs(each.max))));
-        expect(min).to.be.at.least(Math.min(...runs.map((each) => each.min)) - slack);
-        expect(max).to.be.at.most(Math.max(...runs.map((each) => each.max)) + slack);
-      }),
+      fc.property(
+        fc.array(run, { minLength: 1 }),
+        fc.double({ min: 0.001, max: 1, noNaN: true }),
+        (runs, constant) => {
+          const average = new MovingAverage(constant);
+          for (const each of runs) average.add(each);
+          const { min, max } = average.average()!;
+          const slack =
+            1e-9 * Math.max(...runs.map((each) => Math.max(Math.abs(each.min), Math.abs(each.max))));
+          expect(min).to.be.at.least(Math.min(...runs.map((each) => each.min)) - slack);
+          expect(max).to.be.at.most(Math.max(...runs.map((each) => each.max)) + slack);
+        },
+      ),
     );
   });
 });

@@ -164,7 +164,12 @@ describe("the CPU's table", () => {
   it('has a case for every row', () => {
     const operators = [...new Set(cpuRows.map(({ op }) => op))].sort();
     expect(Object.keys(CASES).sort()).to.deep.equal(operators);
-    expect([...new Set(cpuDynamicRows.map(({ op }) => op))].sort()).to.deep.equal(['Attention', 'Gemm', 'LSTM', 'MatMul']);
+    expect([...new Set(cpuDynamicRows.map(({ op }) => op))].sort()).to.deep.equal([
+      'Attention',
+      'Gemm',
+      'LSTM',
+      'MatMul',
+    ]);
   });
 
   for (const [op, texts] of Object.entries(CASES)) {

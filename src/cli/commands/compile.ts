@@ -79,7 +79,10 @@ export function make(): Command {
     )
     .option('--symmetric-weights', 'weights in blocks: without zero points')
     .option('--half', 'weights in blocks: what stays float is computed in float16')
-    .option('--half-interfaces', 'arithmetic in 16 bits: inputs and outputs of the model change their types, too')
+    .option(
+      '--half-interfaces',
+      'arithmetic in 16 bits: inputs and outputs of the model change their types, too',
+    )
     .option(
       '--exclude <pattern>',
       'name or operator of nodes that stay float; * stands for anything; may be repeated',
