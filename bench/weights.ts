@@ -80,7 +80,7 @@ async function large(
 
 /** Held-out perplexity by method, and the time of one token beside the float model's. */
 async function languageModel(name: string): Promise<void> {
-  const folder = sharedPath(name);
+  const folder = sharedPath('models', name);
   if (folder === undefined) {
     console.log(`${name} is not there`);
     return;
