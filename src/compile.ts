@@ -248,8 +248,10 @@ async function compileFor(
   enter('write');
   const name = emittedName(request, target.name, data.precision, model);
   const emitted = staging.path(name);
-  const share = progress('write');
-  const onProgress = (done: number, total: number) => share(total === 0 ? 1 : done / total);
+  const onProgress = (done: number, total: number) => {
+    const share = total === 0 ? 1 : done / total;
+    tell({ kind: 'share', target: target.name, stage: 'write', share, bytes: [done, total] });
+  };
   const written = await writeModel(model, emitted, {
     ...pool.writing,
     valueInfo: 'none',

@@ -1,5 +1,6 @@
 /** A bar on a terminal's stderr while a compilation runs; nothing at all in a pipe. */
 import type { CompileEvent, Stage } from '../compile.js';
+import { formatBytes } from './quantity.js';
 
 /** What part of the whole each stage is reckoned to take, in order. */
 const PARTS: readonly (readonly [stage: Stage, label: string, share: number])[] = [
@@ -74,8 +75,9 @@ export async function watchProgress(
       // A stage that some compilations do without may come after the next one's name: the bar only goes forward.
       done = Math.max(done, seen.size - 1 + before + (event.kind === 'share' ? event.share * part : 0));
       label = name;
-      const share =
-        event.kind === 'share' && event.stage === 'search' ? ` ${Math.round(event.share * 100)} %` : '';
+      const bytes = event.kind === 'share' ? event.bytes?.map(formatBytes).join(' of ') : undefined;
+      const searched = event.kind === 'share' && event.stage === 'search';
+      const share = searched ? ` ${Math.round(event.share * 100)} %` : bytes ? ` ${bytes}` : '';
       bar.update(done, { target, label: `${attempt}${label}${share}` });
     },
     stop: () => bar.stop(),

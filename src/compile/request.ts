@@ -66,6 +66,13 @@ export type CompileEvent =
   /** Budgets: one more mix of precisions is compiled. */
   | { readonly kind: 'attempt'; readonly target: string; readonly attempt: number }
   /** How much of the stage that is under way has been done, from 0 to 1. */
-  | { readonly kind: 'share'; readonly target: string; readonly stage: Stage; readonly share: number };
+  | {
+      readonly kind: 'share';
+      readonly target: string;
+      readonly stage: Stage;
+      readonly share: number;
+      /** Where files are written: bytes done, and bytes in all. */
+      readonly bytes?: readonly [done: number, total: number];
+    };
 
 export type Stage = 'read' | 'rewrite' | 'calibrate' | 'search' | 'write' | 'prove' | 'evaluate';
