@@ -3,7 +3,7 @@ import { QuantcError } from '../errors/error.js';
 import type { HalfType } from '../ir/narrowed.js';
 import { WEIGHT_METHODS, type WeightBits } from '../quant/block-fit.js';
 import type { Precision } from '../recipe.js';
-import type { HalfChoice, WeightChoice } from '../target/facts.js';
+import { type HalfChoice, halfFact, type WeightChoice, weightFact } from '../target/facts.js';
 
 /**
  * Ways to find scales, zero points and integers: those of a block by itself, and `gptq`, which rounds the weights of a
@@ -64,6 +64,14 @@ export function halfChoiceFor(
     kind: 'usage',
     hint: `Choose ${Object.keys(HALVES).join(' or ')}, or --half with ${Object.keys(BITS).join(', ')}.`,
   });
+}
+
+/** Tells the passes what was asked for. Errors as {@link weightChoiceFor} and {@link halfChoiceFor}. */
+export function tellWeights(facts: Map<string, unknown>, precision: Precision, request: WeightRequest): void {
+  const weights = weightChoiceFor(precision, request);
+  if (weights !== undefined) weightFact.set({ facts }, weights);
+  const half = halfChoiceFor(precision, request);
+  if (half !== undefined) halfFact.set({ facts }, half);
 }
 
 /** @throws QuantcError E_WEIGHT_METHOD listing those there are */
