@@ -1,9 +1,13 @@
 /** The part of the proof that an executor beside the CPU gives: where each node ran, and whether it answers the same. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { DataSet } from '../calibration/dataset.js';
 import { QuantcError } from '../errors/error.js';
 import type { Model, Node } from '../ir/graph.js';
 import type { Tensor } from '../ir/tensor.js';
 import { readModel } from '../onnx/read.js';
+import { writeModel } from '../onnx/write.js';
 import type { Ledger } from '../pipeline/ledger.js';
 import { type Comparison, compareSessions, type Runner } from '../runtime/compare.js';
 import type { Executor, LoadedModel, PlacedNode } from '../runtime/executor.js';
@@ -11,6 +15,7 @@ import { type SessionOptions, withSession } from '../runtime/session.js';
 import { webgpuNative } from '../runtime/webgpu/native.js';
 import { computedFromSizes, takes } from '../target/operators.js';
 import type { Target } from '../target/target.js';
+import { widenHalves } from './widened-twin.js';
 
 export interface ExecutorProofRequest {
   readonly target: Target;
@@ -50,11 +55,20 @@ const executors: Readonly<Record<string, Executor>> = { webgpu: webgpuNative };
  * @throws QuantcError E_EXECUTOR_RUN, E_EXECUTOR_LOST
  */
 export async function proveOnExecutor(request: ExecutorProofRequest): Promise<ExecutorProof | undefined> {
-  const { target, emitted, ledger, samples } = request;
+  const { target, emitted, ledger } = request;
   const executor = executors[target.executor!.provider]!;
-  let loaded: LoadedModel;
+  let ran: Ran;
+  let executed = emitted;
+  let twin: string | undefined;
   try {
-    loaded = await executor.open(emitted);
+    try {
+      ran = await runOn(executor, emitted, request);
+    } catch (error) {
+      if (!(error instanceof QuantcError) || !NO_HALF.test(error.message)) throw error;
+      twin = await writeTwin(emitted);
+      executed = join(twin, 'model.onnx');
+      ran = await runOn(executor, executed, request);
+    }
   } catch (error) {
     if (!(error instanceof QuantcError) || error.code !== 'E_EXECUTOR_ABSENT') throw error;
     ledger.note(
@@ -63,10 +77,14 @@ export async function proveOnExecutor(request: ExecutorProofRequest): Promise<Ex
       `${error.message}: proven on the CPU alone, and nodes placed by the table of ${target.name}`,
     );
     return undefined;
+  } finally {
+    if (twin !== undefined) rmSync(twin, { recursive: true, force: true });
   }
-  const feeds = executor.name.includes(SOFTWARE) ? FEEDS.software : FEEDS.device;
-  const some = samples.first(Math.min(samples.count, feeds * samples.batch));
-  const { outputs, agreement, nodes } = await compared(request, loaded, some);
+  if (executed !== emitted) {
+    const message = `${executor.name} has no 16-bit arithmetic: the same graph was run there in 32 bits, weights as rounded`;
+    ledger.note('info', 'no-half', message);
+  }
+  const { outputs, agreement, nodes, strict, count } = ran;
   const counts = new Map<string, number>();
   for (const { opType, provider } of nodes) {
     if (MOVED.test(opType)) continue;
@@ -77,13 +95,43 @@ export async function proveOnExecutor(request: ExecutorProofRequest): Promise<Ex
   const excused = excuse(executor.name, request);
   if (excused !== undefined)
     ledger.note('info', 'software-adapter', `outputs there are not held against it: ${excused}`);
-  const { strict } = loaded;
-  return { executor: executor.name, samples: some.count, strict, outputs, agreement, excused, counts };
+  const name = executed === emitted ? executor.name : `${executor.name}, in 32 bits`;
+  return { executor: name, samples: count, strict, outputs, agreement, excused, counts };
+}
+
+/** How ONNX Runtime words it that a device cannot compute in 16 bits. */
+const NO_HALF = /requires f16 but the device does not support it/;
+
+/** What the executor gave for the feeds that it was asked for. */
+interface Ran {
+  readonly outputs: readonly Comparison[];
+  readonly agreement: readonly Comparison[];
+  readonly nodes: readonly PlacedNode[];
+  readonly strict: boolean;
+  readonly count: number;
+}
+
+async function runOn(executor: Executor, file: string, request: ExecutorProofRequest): Promise<Ran> {
+  const loaded = await executor.open(file);
+  const feeds = executor.name.includes(SOFTWARE) ? FEEDS.software : FEEDS.device;
+  const { samples } = request;
+  const some = samples.first(Math.min(samples.count, feeds * samples.batch));
+  return { ...(await compared(request, file, loaded, some)), strict: loaded.strict, count: some.count };
+}
+
+/** A folder with the emitted model in 32 bits, as `model.onnx`. */
+async function writeTwin(emitted: string): Promise<string> {
+  const folder = mkdtempSync(join(tmpdir(), 'quantc-twin-'));
+  const model = readModel(emitted);
+  widenHalves(model);
+  await writeModel(model, join(folder, 'model.onnx'), { externalData: 'auto' });
+  return folder;
 }
 
 /** Runs each feed once, and holds the outputs against the float model's and the emitted model's on the CPU. */
 async function compared(
-  { float, emitted, reference }: ExecutorProofRequest,
+  { float, reference }: ExecutorProofRequest,
+  file: string,
   loaded: LoadedModel,
   feeds: DataSet,
 ) {
@@ -102,7 +150,7 @@ async function compared(
     const outputs = await withSession(float, reference, (session) =>
       compareSessions(session, recording, feeds),
     );
-    const agreement = await withSession(emitted, reference, (session) =>
+    const agreement = await withSession(file, reference, (session) =>
       compareSessions(session, replaying, feeds),
     );
     return { outputs, agreement, nodes: (await loaded.release()) ?? [] };

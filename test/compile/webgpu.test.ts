@@ -82,6 +82,19 @@ describe('compiling for WebGPU', function () {
     ]);
   });
 
+  it('proves 16-bit arithmetic where the adapter has none, by the same graph in 32 bits', async function () {
+    if (absent()) return this.skip();
+    const [report] = await compile({
+      model,
+      targets: ['webgpu'],
+      precision: 'fp16',
+      out: join(folder, 'half'),
+    });
+    const [elsewhere] = report!.proof.elsewhere!;
+    expect(report!.proof.status).to.equal('passed');
+    for (const { sqnr } of elsewhere!.outputs) expect(sqnr ?? 999).to.be.above(35);
+  });
+
   it('gives a decoder with a cache that says the same 64 tokens on WebGPU', async function () {
     const source = sharedPath('models', 'stories260k', 'model.onnx');
     if (source === undefined || absent()) return this.skip();
