@@ -21,7 +21,7 @@ import { dataFor } from './compile/request-data.js';
 import { stopIfAborted, stoppable } from './compile/samples.js';
 import { bytesOf, filesOf, Staging } from './compile/staging.js';
 import { accept, proveWithin, refuseWarnings } from './compile/verdict.js';
-import { halfChoiceFor, weightChoiceFor } from './compile/weight-request.js';
+import { tellWeights } from './compile/weight-request.js';
 import { cloneModel } from './ir/clone.js';
 import type { Model } from './ir/graph.js';
 import { KernelPool } from './kernels/pool.js';
@@ -35,14 +35,7 @@ import { recipeFor } from './recipe.js';
 import { type FileFacts, type Proof, reportText, type TargetReport } from './report/report.js';
 import { VERSION } from './report/version.js';
 import { createEngine } from './runtime/engine.js';
-import {
-  exclusionFact,
-  floatModelFact,
-  halfFact,
-  judgedByLikeness,
-  targetFact,
-  weightFact,
-} from './target/facts.js';
+import { exclusionFact, floatModelFact, judgedByLikeness, targetFact } from './target/facts.js';
 import { type MixGoal, mixFact, mixGoalFact } from './target/mix.js';
 import type { Target } from './target/target.js';
 import { kvCacheFact, maxPositionsFact } from './transformer/facts.js';
@@ -223,10 +216,7 @@ async function compileFor(
   const facts = new Map<string, unknown>();
   targetFact.set({ facts }, target);
   if (goal !== undefined) mixGoalFact.set({ facts }, goal);
-  const weights = weightChoiceFor(data.precision, request);
-  if (weights !== undefined) weightFact.set({ facts }, weights);
-  const half = halfChoiceFor(data.precision, request);
-  if (half !== undefined) halfFact.set({ facts }, half);
+  tellWeights(facts, data.precision, request);
   kvCacheFact.set({ facts }, kvCache);
   if (maxPositions !== undefined) maxPositionsFact.set({ facts }, maxPositions);
   judgedByLikeness.set({ facts }, data.ranges?.metric === 'sqnr');

@@ -2,7 +2,7 @@
 import { basename } from 'node:path';
 import { resolveTargets } from '../targets/index.js';
 import { exclusionOf } from './compile/exclusion.js';
-import { halfChoiceFor, weightChoiceFor } from './compile/weight-request.js';
+import { tellWeights } from './compile/weight-request.js';
 import type { Model, Value } from './ir/graph.js';
 import { readModel } from './onnx/read.js';
 import { Ledger, type LedgerNote, type LedgerRow } from './pipeline/ledger.js';
@@ -10,7 +10,7 @@ import type { Engine } from './pipeline/pass.js';
 import { type PassEvent, runPipeline } from './pipeline/run.js';
 import { type Precision, precisionFor, recipeFor } from './recipe.js';
 import { createEngine } from './runtime/engine.js';
-import { exclusionFact, halfFact, targetFact, weightFact } from './target/facts.js';
+import { exclusionFact, targetFact } from './target/facts.js';
 
 export interface ExplainRequest {
   readonly model: string;
@@ -44,10 +44,7 @@ export async function explain(request: ExplainRequest): Promise<Explanation> {
   const ledger = new Ledger();
   const facts = new Map<string, unknown>();
   targetFact.set({ facts }, target!);
-  const weights = weightChoiceFor(precision, {});
-  if (weights !== undefined) weightFact.set({ facts }, weights);
-  const half = halfChoiceFor(precision, {});
-  if (half !== undefined) halfFact.set({ facts }, half);
+  tellWeights(facts, precision, {});
   const { onPass } = request;
   const options = { engine: rangeless(), ledger, facts, ...(onPass && { onPass }) };
   await runPipeline(model, recipe.canonicalize, options);
