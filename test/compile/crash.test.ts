@@ -95,9 +95,11 @@ describe('compile: ended before its time', function () {
   function expectWhole(): void {
     const now = seen(out);
     for (const name of Object.keys(now).filter((each) => each.endsWith('.onnx'))) {
-      const maker = Object.values(whole).find((files) => files[name] === now[name]);
-      expect(maker, `${name} is no whole model`).to.not.equal(undefined);
-      for (const [file, digest] of Object.entries(maker!)) expect(now[file], file).to.equal(digest);
+      // With all weights outside, models of two makers may be the same bytes: their data tell them apart.
+      const maker = Object.values(whole).find((files) =>
+        Object.entries(files).every(([file, digest]) => now[file] === digest),
+      );
+      expect(maker, `${name} stands beside data of another`).to.not.equal(undefined);
       readModel(join(out, name));
     }
   }
