@@ -3,7 +3,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, dirname, extname, join } from 'node:path';
 import { QuantcError } from '../errors/error.js';
 import { setType, valuesOf } from '../ir/edit.js';
-import type { Model } from '../ir/graph.js';
+import type { Model, Node } from '../ir/graph.js';
 import { readModel } from '../onnx/read.js';
 import type { Precision } from '../recipe.js';
 import type { TargetReport } from '../report/report.js';
@@ -41,13 +41,16 @@ const DTYPES: Readonly<Record<string, string>> = {
 };
 const SUFFIXES: Readonly<Record<string, string>> = { fp32: '', q8: '_quantized' };
 
+const dtypeFor = (precision: Precision): string | undefined => DTYPES[precision];
+
 /** @throws QuantcError E_LAYOUT_DTYPE where transformers.js has no name for what was made */
 function dtypeOf(precision: Precision, made: Model): string {
-  const half = [...made.graph.nodes()].some(
-    (node) => node.is('MatMulNBits', 'com.microsoft') && node.inputs[0]?.dtype === 'float16',
-  );
-  const dtype = DTYPES[precision];
-  if (dtype !== undefined && !(half && dtype === 'int8')) return half ? `${dtype}f16` : dtype;
+  const computed = (node: Node): boolean =>
+    !node.is('Cast') && node.outputs.some((output) => output.dtype === 'float16');
+  const half = dtypeFor(precision) !== 'fp16' && [...made.graph.nodes()].some(computed);
+  const dtype = dtypeFor(precision);
+  if (half && dtype === 'fp32') return 'fp16';
+  if (dtype !== undefined && (!half || /^q[24]$/.test(dtype))) return half ? `${dtype}f16` : dtype;
   throw new QuantcError('E_LAYOUT_DTYPE', `transformers.js has no name for ${precision}`, {
     kind: 'usage',
     hint: `Leave out --layout, or choose one of ${Object.keys(DTYPES).join(', ')}.`,

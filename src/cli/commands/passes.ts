@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import { canonicalization, targetFusions } from '../../../passes/index.js';
+import { canonicalization, targetFusions, targetLowerings } from '../../../passes/index.js';
 import type { Pass } from '../../pipeline/pass.js';
 import { PRECISIONS, type Precision, recipeFor } from '../../recipe.js';
 import { columns } from '../columns.js';
@@ -18,7 +18,7 @@ export function make(): Command {
       for (const precision of PRECISIONS) {
         if (precision !== 'auto') groups[precision] = quantizing(precision);
       }
-      groups['by target'] = Object.values(targetFusions);
+      groups['by target'] = [...Object.values(targetFusions), ...Object.values(targetLowerings)];
       if (json) {
         return printJson(
           Object.fromEntries(Object.entries(groups).map(([name, list]) => [name, list.map(plain)])),

@@ -12,11 +12,17 @@ export function make(): Command {
       if (json) return printJson({ targets: targets.map(facts), aliases: targetAliases });
       for (const target of targets) {
         print(`${heading(target.name)}  ${target.doc}`);
-        const { staticOperators, dynamicOperators } = facts(target);
+        const { staticOperators, dynamicOperators, executorOperators } = facts(target);
+        const lines = Object.entries({
+          static: staticOperators,
+          dynamic: dynamicOperators,
+          float: executorOperators,
+        });
         print(
           columns([
-            ['static', staticOperators.join(', ')],
-            ['dynamic', dynamicOperators.join(', ')],
+            ...lines
+              .filter(([, operators]) => operators.length > 0)
+              .map(([kind, all]) => [kind, all.join(', ')]),
             ...Object.entries(target.session).map(([key, value]) => ['session', `${key}=${value}`]),
           ]),
         );
@@ -27,7 +33,7 @@ export function make(): Command {
 }
 
 function facts(target: (typeof targets)[number]) {
-  const operators = (rows: (typeof target)['rows']) => [...new Set(rows.map(({ op }) => op))];
+  const operators = (rows: readonly { readonly op: string }[]) => [...new Set(rows.map(({ op }) => op))];
   const { name, doc, opset, session, remarks = [] } = target;
   return {
     name,
@@ -37,5 +43,7 @@ function facts(target: (typeof targets)[number]) {
     remarks,
     staticOperators: operators(target.rows),
     dynamicOperators: operators(target.dynamicRows),
+    /** What an executor beside the CPU has kernels for at all. */
+    executorOperators: operators(target.executor?.operators ?? []),
   };
 }
