@@ -1,6 +1,4 @@
 /** Runs models with ONNX Runtime's WebGPU provider, in a process of its own: a lost device takes nothing else along. */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
   fromWireRecord,
@@ -21,6 +19,8 @@ export type ChildJob =
       readonly file: string;
       readonly extra: ExtraOptions;
       readonly strict: Strictness;
+      /** For the profile; the parent's, which removes it however this process ends. */
+      readonly folder: string;
     }
   | { readonly kind: 'run'; readonly feeds: WireRecord }
   | { readonly kind: 'release' };
@@ -51,7 +51,7 @@ process.once('disconnect', () => process.exit(0));
 async function answer(job: ChildJob): Promise<ChildAnswer> {
   switch (job.kind) {
     case 'open': {
-      folder = mkdtempSync(join(tmpdir(), 'quantc-webgpu-'));
+      folder = job.folder;
       const opened = await openStrictly(job.strict, async (strict) => ({
         session: await openSession(job.file, {
           providers: ['webgpu'],
@@ -83,7 +83,6 @@ async function answer(job: ChildJob): Promise<ChildAnswer> {
 /** Goes when the last answer is out; what failed is not asked again. */
 function end(reply: ChildAnswer): void {
   if (reply.kind !== 'release' && reply.kind !== 'failed') return;
-  if (folder !== '') rmSync(folder, { recursive: true, force: true });
   process.exit(0);
 }
 

@@ -1,5 +1,8 @@
 /** ONNX Runtime's native WebGPU provider as an executor: the system's adapter, else SwiftShader where it is installed. */
 import { type ChildProcess, fork } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { QuantcError } from '../../errors/error.js';
 import {
   type ExecutionOptions,
@@ -56,7 +59,8 @@ async function openIn(
   { extra = {}, strict = 'preferred', timeout = TEN_MINUTES }: ExecutionOptions,
 ): Promise<LoadedModel> {
   const child = new Child(file, more, timeout);
-  const opened = await child.ask({ kind: 'open', file, extra, strict }, 'open');
+  const { folder } = child;
+  const opened = await child.ask({ kind: 'open', file, extra, strict, folder }, 'open');
   return {
     inputs: opened.inputs,
     outputs: opened.outputs,
@@ -69,6 +73,8 @@ async function openIn(
 
 /** One process with one model. It goes by itself when the model is released, when something fails, and with its parent. */
 class Child {
+  /** For what it writes; removed when it is gone. */
+  readonly folder = mkdtempSync(join(tmpdir(), 'quantc-webgpu-'));
   readonly #process: ChildProcess;
   readonly #file: string;
   readonly #timeout: number;
@@ -85,7 +91,10 @@ class Child {
     });
     this.#process.on('message', (answer) => this.#settle?.(answer as ChildAnswer));
     this.#process.once('error', (error) => this.#lose(`could not be started: ${error.message}`));
-    this.#process.once('close', (code, signal) => this.#lose(`died of ${signal ?? `exit code ${code}`}`));
+    this.#process.once('close', (code, signal) => {
+      rmSync(this.folder, { recursive: true, force: true });
+      this.#lose(`died of ${signal ?? `exit code ${code}`}`);
+    });
   }
 
   /** @throws QuantcError E_EXECUTOR_RUN for what the child says went wrong, E_EXECUTOR_LOST when it says nothing more */
