@@ -62,7 +62,7 @@ export const webgpu = defineTarget({
   session: {},
   remarks: [
     "Load it with onnxruntime-web's native entry, `onnxruntime-web/webgpu`, and executionProviders ['webgpu'].",
-    'A kernel lacks 64-bit integers: nodes that compute from sizes alone run beside the GPU, which costs nothing.',
+    'Its kernels know no 64-bit integers: nodes that compute from sizes alone run beside the GPU, which costs nothing.',
   ],
 });
 
