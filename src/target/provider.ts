@@ -1,0 +1,46 @@
+/**
+ * What an execution provider demands of a graph before it takes it, where it takes a graph whole or in pieces: its
+ * operators and its rules, each with the place that it was read from. `verdict.ts` applies them.
+ */
+import type { Node } from '../ir/graph.js';
+
+/**
+ * What a provider takes or leaves as one: a node with the DequantizeLinear nodes that it reads and the QuantizeLinear
+ * nodes that read it, as ONNX Runtime's selectors group them; or a node by itself.
+ */
+export interface NodeUnit {
+  readonly node: Node;
+  /** For each input the DequantizeLinear that gives it; undefined where it is not dequantized. */
+  readonly dequantizes: readonly (Node | undefined)[];
+  /** For each output the QuantizeLinear that alone reads it; undefined where there is none. */
+  readonly quantizes: readonly (Node | undefined)[];
+}
+
+/** One demand. */
+export interface ProviderRule {
+  /** Stable, as reports show it: the provider and what is demanded, `qnn/static-shapes`. */
+  readonly id: string;
+  /** The demand in one line. */
+  readonly doc: string;
+  /** Where it stands: a file of the provider's source, or a section of its documentation. */
+  readonly source: string;
+  /** The pass or option that mends a node which breaks it; absent where nothing here does. */
+  readonly mend?: string;
+  /** Operators that it looks at (`com.microsoft:Gelu` outside ai.onnx); default all. */
+  readonly ops?: readonly string[];
+  /** True where the unit obeys, else in which way it does not. */
+  readonly check: (unit: NodeUnit) => true | string;
+}
+
+/** A provider as data. */
+export interface ProviderTable {
+  readonly provider: 'qnn' | 'coreml' | 'nnapi' | 'xnnpack';
+  /** Operators that it has builders for, spelt as in `ProviderRule.ops`. */
+  readonly operators: ReadonlySet<string>;
+  /** Where the list of operators stands. */
+  readonly source: string;
+  /** All of them must hold for every node that it takes. */
+  readonly rules: readonly ProviderRule[];
+  /** It reads DequantizeLinear → node → QuantizeLinear as one unit; where not, Q and DQ are operators like others. */
+  readonly readsUnits: boolean;
+}
