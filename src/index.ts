@@ -83,6 +83,7 @@ export { computedFromSizes, type ExecutorTable, type OperatorRow, takes } from '
 export { type Parameters, type Placement, placementOf, rangeOf, sourcesOf } from './target/placement.js';
 export { type Exclusion, type NodePlan, type Plan, planStatic } from './target/plan.js';
 export { planSaving } from './target/plan-saving.js';
+export type { NodeUnit, ProviderRule, ProviderTable } from './target/provider.js';
 export * from './target/target.js';
 export { modelDigest } from './text/model-digest.js';
 export { parseModel } from './text/parse.js';

@@ -4,6 +4,7 @@ import type { Node } from '../ir/graph.js';
 import type { HalfType } from '../ir/narrowed.js';
 import type { WeightBits } from '../quant/block-fit.js';
 import type { ExecutorTable } from './operators.js';
+import type { ProviderTable } from './provider.js';
 
 /**
  * What an integer kernel does with one input.
@@ -133,6 +134,8 @@ export interface Target {
   readonly fusions?: readonly string[];
   /** Where the target is not ONNX Runtime's CPU: what its executor has kernels for, and what is lowered for it. */
   readonly executor?: ExecutorTable;
+  /** Where it is a provider that takes whole graphs or cuts them up: what it demands of every node. */
+  readonly provider?: ProviderTable;
   readonly costs: TargetCosts;
   /** 16-bit floats that its kernels compute in; default float16. Weights alone are stored in others. */
   readonly halves?: readonly HalfType[];
