@@ -13,6 +13,7 @@ import { compileWithin } from './compile/budget-run.js';
 import { AnswerCache } from './compile/cache.js';
 import { cacheFolder } from './compile/cache-folder.js';
 import { decoderData } from './compile/decoder-data.js';
+import { specialize } from './compile/dims.js';
 import { exclusionOf, widened, withoutBroken } from './compile/exclusion.js';
 import { emittedName, nameBatch, refuseClash, writeCompanions } from './compile/layout.js';
 import { observeRanges } from './compile/ranges.js';
@@ -143,7 +144,8 @@ async function compileFor(
   if (bytesBefore >= WARM_BYTES) pool.warm();
   const maxMemory = request.maxMemory ?? DEFAULT_MEMORY;
   const ledger = new Ledger();
-  const data = await dataFor(request, target, model, ledger, progress('read'));
+  const fixed = specialize(model, request.dims ?? {}, target, ledger);
+  const data = await dataFor(request, target, model, ledger, progress('read'), fixed);
   refuseWarnings(request.strict ?? false, ledger);
 
   enter('rewrite');

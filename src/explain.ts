@@ -1,6 +1,7 @@
 /** Who would take each node of a model, found out without data: nothing is written, nothing is run but for types. */
 import { basename } from 'node:path';
 import { resolveTargets } from '../targets/index.js';
+import { type DimSizes, specialize } from './compile/dims.js';
 import { exclusionOf } from './compile/exclusion.js';
 import { tellWeights } from './compile/weight-request.js';
 import type { Model, Value } from './ir/graph.js';
@@ -19,6 +20,8 @@ export interface ExplainRequest {
   /** Default `auto`, as if there were calibration data. */
   readonly precision?: Precision;
   readonly exclude?: readonly string[];
+  /** Sizes of open dimensions, as for `compile`. */
+  readonly dims?: DimSizes;
   readonly onPass?: (event: PassEvent, model: Model) => void;
 }
 
@@ -42,6 +45,7 @@ export async function explain(request: ExplainRequest): Promise<Explanation> {
   const recipe = recipeFor(precision, undefined, { fusions, lowerings: executor?.lowerings });
   const model = readModel(request.model);
   const ledger = new Ledger();
+  specialize(model, request.dims ?? {}, target, ledger);
   const facts = new Map<string, unknown>();
   targetFact.set({ facts }, target!);
   tellWeights(facts, precision, {});

@@ -19,6 +19,8 @@ export interface OpenDataOptions {
   readonly batch?: number;
   /** What reads pictures; default sharp where it is installed. */
   readonly decoder?: ImageDecoderName;
+  /** Where the model fixes the batch, the word of the data on it does not count. */
+  readonly batchOfModel?: boolean;
   /** Told how much of the pictures has been read, from 0 to 1. */
   readonly onProgress?: (share: number) => void;
 }
@@ -92,7 +94,8 @@ export async function openData(
     });
   }
   const whole = stacked.has(true);
-  const batch = chooseBatch(whole, fixed, sources.batch, options.batch, path);
+  const stated = options.batchOfModel && fixed.size > 0 ? undefined : sources.batch;
+  const batch = chooseBatch(whole, fixed, stated, options.batch, path);
   const constants = constantFeeds(sources.constants, path);
   const rows = inputs.find(({ array }) => array.fileOf !== undefined)?.array;
   const labels =

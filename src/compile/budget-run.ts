@@ -13,6 +13,7 @@ import type { BudgetTerm } from './budget.js';
 import { asksForLikeness, type Measured, measuredOf, requireData } from './budget-figures.js';
 import { meetBudget } from './budget-search.js';
 import type { AnswerCache } from './cache.js';
+import { specialize } from './dims.js';
 import type { CompileRequest } from './request.js';
 import { Staging } from './staging.js';
 
@@ -85,8 +86,9 @@ async function keyOf({ request, target, terms }: BudgetRun): Promise<unknown[]> 
     ...options
   } = request;
   const model = readModel(request.model);
+  const batchOfModel = specialize(model, request.dims ?? {}, target).length > 0;
   const open = async (path: string | undefined, split: 'calib' | 'eval') =>
-    path === undefined ? undefined : openData(path, split, model.graph.inputs);
+    path === undefined ? undefined : openData(path, split, model.graph.inputs, { batchOfModel });
   const held = await open(evaluation, 'eval');
   requireData(terms, held);
   return [
@@ -105,13 +107,16 @@ const ROUNDS = 40;
 
 /** Medians of the float model and the emitted one, side by side on one sample. */
 async function raced(
-  { model, eval: evaluation, calib, threads }: CompileRequest,
+  { model, eval: evaluation, calib, threads, dims = {} }: CompileRequest,
   target: Target,
   emitted: string,
 ): Promise<NonNullable<Measured['latency']>> {
-  const { inputs } = readModel(model).graph;
+  const sized = readModel(model);
+  const batchOfModel = specialize(sized, dims, target).length > 0;
+  const { inputs } = sized.graph;
   const [path, split] = evaluation ? ([evaluation, 'eval'] as const) : ([calib, 'calib'] as const);
-  const data = path === undefined ? syntheticData(inputs) : await openData(path, split, inputs);
+  const data =
+    path === undefined ? syntheticData(inputs) : await openData(path, split, inputs, { batchOfModel });
   for await (const feeds of data.first(1)) {
     const [float, ours] = await race(
       [

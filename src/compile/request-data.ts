@@ -4,6 +4,7 @@ import type { Model } from '../ir/graph.js';
 import type { Ledger } from '../pipeline/ledger.js';
 import { precisionFor } from '../recipe.js';
 import type { Target } from '../target/target.js';
+import { type FixedDim, withDims } from './dims.js';
 import { halfOf } from './halves.js';
 import type { CompileRequest } from './request.js';
 import { oneByOne, randomSamples } from './samples.js';
@@ -16,26 +17,39 @@ async function openOnce(
   path: string,
   split: Split,
   model: Model,
+  fixed: readonly FixedDim[],
   onProgress: (share: number) => void,
 ): Promise<DataSet> {
   const known = opened.get(request) ?? new Map<string, DataSet>();
   opened.set(request, known);
-  const key = `${split} ${path}`;
-  const data = known.get(key) ?? (await openData(path, split, model.graph.inputs, { onProgress }));
+  const key = JSON.stringify([split, path, fixed]);
+  const data = known.get(key) ?? (await opening());
   known.set(key, data);
   return data;
+
+  async function opening(): Promise<DataSet> {
+    try {
+      return await openData(path, split, model.graph.inputs, { onProgress, batchOfModel: fixed.length > 0 });
+    } catch (error) {
+      throw withDims(error, fixed);
+    }
+  }
 }
 
-/** The data of a request, and what they make of `auto`. Ranges never come from data that are for evaluation. */
+/**
+ * The data of a request, and what they make of `auto`. Ranges never come from data that are for evaluation.
+ * @param fixed dimensions of the model's inputs that became numbers
+ */
 export async function dataFor(
   request: CompileRequest,
   target: Target,
   model: Model,
   ledger: Ledger,
   onProgress: (share: number) => void,
+  fixed: readonly FixedDim[] = [],
 ) {
   const open = async (path: string | undefined, split: Split) =>
-    path === undefined ? undefined : openOnce(request, path, split, model, onProgress);
+    path === undefined ? undefined : openOnce(request, path, split, model, fixed, onProgress);
   const calib = await open(request.calib, 'calib');
   const evaluation = await open(request.eval, 'eval');
   if (splits(request) && target.executor === undefined && evaluation && evaluation.count > 1) {

@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import type { DimSizes } from '../../compile/dims.js';
 import { type LayoutName, parseLayout } from '../../compile/layout.js';
 import { parseRangeMethod, type RangeMethod } from '../../compile/range-method.js';
 import { parseWeightMethod, type WeightRequest } from '../../compile/weight-request.js';
@@ -6,7 +7,7 @@ import { type CompileEvent, type CompileRequest, compile } from '../../compile.j
 import { ALGORITHMS, type Precision, parsePrecision } from '../../recipe.js';
 import { VERSION } from '../../report/version.js';
 import { interruptible } from '../interrupt.js';
-import { collect, collectNames } from '../option.js';
+import { collect, collectDims, collectNames } from '../option.js';
 import { watchProgress } from '../progress.js';
 import { parseBytes, parseCount } from '../quantity.js';
 import { nextSteps, summary } from '../summary.js';
@@ -16,6 +17,7 @@ import { passTracer, traceLevel } from '../trace.js';
 interface Options extends WeightRequest {
   readonly target?: readonly string[];
   readonly precision: Precision;
+  readonly dim?: DimSizes;
   readonly calib?: string;
   readonly eval?: string;
   readonly ranges?: RangeMethod;
@@ -54,6 +56,11 @@ export function make(): Command {
       'auto, int8 (static), int8-dynamic, int8-weights (float arithmetic), int4, int2, int8-blocks (weights in blocks, float activations), fp16, bf16 or float; auto is int8 with --calib, int8-dynamic without, and int4 for WebGPU',
       parsePrecision,
       'auto',
+    )
+    .option(
+      '--dim <name=size>',
+      'make an open dimension of the inputs a number: batch=1, or input_ids:1=128 by input and axis; may be repeated',
+      collectDims,
     )
     .option('--calib <data>', 'data that activation ranges are taken from')
     .option('--eval <data>', 'data that both models are scored on; calibration never sees them')
@@ -148,7 +155,7 @@ Exit codes: 0 done, 1 a proof or a budget failed, 2 bad usage or input, 3 a faul
     .action(run);
 }
 
-async function run(model: string, { target, json, ...options }: Options): Promise<void> {
+async function run(model: string, { target, json, dim, ...options }: Options): Promise<void> {
   const targets = target ?? ['cpu'];
   const traced = traces();
   const progress = await watchProgress(traced ? undefined : process.stderr, targets.length);
@@ -156,7 +163,7 @@ async function run(model: string, { target, json, ...options }: Options): Promis
     progress.onEvent(event);
     traced?.(event);
   };
-  const request: CompileRequest = { model, targets, ...options, onEvent };
+  const request: CompileRequest = { model, targets, ...(dim && { dims: dim }), ...options, onEvent };
   const reports = await interruptible((signal) => compile({ ...request, signal })).finally(() =>
     progress.stop(),
   );

@@ -1,8 +1,9 @@
 import { Command } from 'commander';
+import type { DimSizes } from '../../compile/dims.js';
 import { explain } from '../../explain.js';
 import { parsePrecision } from '../../recipe.js';
 import { everyNode, grouped } from '../ledger-text.js';
-import { collect } from '../option.js';
+import { collect, collectDims } from '../option.js';
 import { heading, print, printJson } from '../terminal.js';
 import { passTracer } from '../trace.js';
 
@@ -10,6 +11,7 @@ interface Options {
   readonly target: string;
   readonly precision: ReturnType<typeof parsePrecision>;
   readonly exclude?: readonly string[];
+  readonly dim?: DimSizes;
   readonly all?: boolean;
   readonly json?: boolean;
 }
@@ -33,6 +35,7 @@ export function make(): Command {
       'name or operator of nodes that stay float; * stands for anything',
       collect,
     )
+    .option('--dim <name=size>', 'as for compile; may be repeated', collectDims)
     .option('--all', 'a row for every node, in graph order')
     .option('--json', 'print one JSON document')
     .addHelpText(
@@ -46,9 +49,16 @@ Examples
 Next: quantc compile model.onnx --target cpu --calib <data>`,
     )
     .action(async (path: string, options: Options) => {
-      const { target, exclude, precision } = options;
+      const { target, exclude, precision, dim: dims } = options;
       const onPass = passTracer(target);
-      const found = await explain({ model: path, target, precision, exclude, ...(onPass && { onPass }) });
+      const found = await explain({
+        model: path,
+        target,
+        precision,
+        exclude,
+        dims,
+        ...(onPass && { onPass }),
+      });
       if (options.json) return printJson(found);
       print(heading(`${found.model} for ${found.target}, ${found.precision}`));
       print(options.all ? everyNode(found.nodes) : `\n${grouped(found.nodes)}`);
