@@ -139,6 +139,8 @@ export interface Target {
   readonly costs: TargetCosts;
   /** 16-bit floats that its kernels compute in; default float16. Weights alone are stored in others. */
   readonly halves?: readonly HalfType[];
+  /** The executor takes graphs whose every size is a number: open leading dimensions of inputs become 1. */
+  readonly staticShapes?: boolean;
   /** Most bytes of one external data file, where the executor cannot take more in one piece. */
   readonly dataBytes?: number;
   /** Session options that the executor needs or wants for this target's files, as ONNX Runtime spells them. */
