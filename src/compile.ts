@@ -150,8 +150,8 @@ async function compileFor(
 
   enter('rewrite');
   const { kvCache = false, maxPositions } = request;
-  const { fusions, executor } = target;
-  const rewriting = { fusions, kvCache, lowerings: executor?.lowerings };
+  const { fusions, lowerings } = target;
+  const rewriting = { fusions, kvCache, lowerings, beside: target.executor !== undefined };
   const algorithms = terms.length > 0 ? request.algorithms?.concat(mixPrecision.name) : request.algorithms;
   const recipe = recipeFor(data.precision, algorithms, rewriting);
   const engine: Engine = {

@@ -41,8 +41,8 @@ export interface Explanation {
 export async function explain(request: ExplainRequest): Promise<Explanation> {
   const [target] = resolveTargets([request.target ?? 'cpu']);
   const precision = precisionFor(request.precision ?? 'auto', target!, true);
-  const { fusions, executor } = target!;
-  const recipe = recipeFor(precision, undefined, { fusions, lowerings: executor?.lowerings });
+  const { fusions, lowerings, executor } = target!;
+  const recipe = recipeFor(precision, undefined, { fusions, lowerings, beside: executor !== undefined });
   const model = readModel(request.model);
   const ledger = new Ledger();
   specialize(model, request.dims ?? {}, target, ledger);

@@ -14,6 +14,7 @@ import { keepFloat } from '../passes/keep-float.js';
 import { mixPrecision } from '../passes/mix-precision.js';
 import { placeOnExecutor } from '../passes/place-on-executor.js';
 import { planIntegerKernels } from '../passes/plan-integer-kernels.js';
+import { protectLayers } from '../passes/protect-layers.js';
 import { quantizeAttention } from '../passes/quantize-attention.js';
 import { quantizeDynamic } from '../passes/quantize-dynamic.js';
 import { quantizeRecurrent } from '../passes/quantize-recurrent.js';
@@ -91,8 +92,10 @@ export interface Recipe {
 export interface Rewriting {
   readonly fusions?: readonly string[];
   readonly kvCache?: boolean;
-  /** What an executor beside the CPU wants lowered; absent for the CPU, which takes everything. */
-  readonly lowerings?: readonly string[];
+  /** What the target wants lowered; nothing for the CPU, which takes everything. */
+  readonly lowerings?: readonly string[] | undefined;
+  /** The executor is another than the CPU, so that nodes are placed on either. */
+  readonly beside?: boolean;
 }
 
 /** An algorithm that makes static int8 answer more like the float model. Each can be switched on and off. */
@@ -177,6 +180,7 @@ function quantizing(precision: Exclude<Precision, 'auto'>, chosen: readonly Algo
   switch (precision) {
     case 'int8':
       return [
+        protectLayers,
         ...at('float'),
         keepFloat,
         planIntegerKernels,
@@ -191,6 +195,7 @@ function quantizing(precision: Exclude<Precision, 'auto'>, chosen: readonly Algo
       ];
     case 'int8-dynamic':
       return [
+        protectLayers,
         keepFloat,
         quantizeDynamic,
         quantizeAttention,
@@ -199,11 +204,11 @@ function quantizing(precision: Exclude<Precision, 'auto'>, chosen: readonly Algo
         ...at('integers'),
       ];
     case 'int8-weights':
-      return [keepFloat, compressWeights, ...at('integers')];
+      return [protectLayers, keepFloat, compressWeights, ...at('integers')];
     case 'int4':
     case 'int2':
     case 'int8-blocks':
-      return [quantizeWeightsNbits, compressWeights, convertToHalf];
+      return [protectLayers, quantizeWeightsNbits, compressWeights, convertToHalf];
     case 'fp16':
     case 'bf16':
       return [convertToHalf];
@@ -230,7 +235,7 @@ export function recipeFor(
     ],
     quantize: [
       ...quantizing(precision, algorithmsNamed(algorithms)),
-      ...(rewriting.lowerings === undefined ? [] : [placeOnExecutor]),
+      ...(rewriting.beside ? [placeOnExecutor] : []),
     ],
     finish:
       precision === 'float' ? [] : [deadCode, deduplicateInitializers, dropDefaultAttributes, shortenNames],

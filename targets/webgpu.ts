@@ -26,21 +26,21 @@ export const webgpu = defineTarget({
   // Attention stays in steps, unless a cache of keys and values is asked for: the fused kernels count keys twice on
   // devices whose subgroups have fewer than 8 lanes, for 32 tokens and more.
   fusions: ['fuse-rms-normalization', 'fuse-silu', 'fuse-skip-normalization', 'fuse-bias-gelu'],
+  lowerings: [
+    'lower-fake-quantization',
+    'lower-sums',
+    'lower-activations',
+    'lower-normalizations',
+    'lower-space-to-depth',
+    'lower-one-hot',
+    'lower-integers',
+    'lower-rounding',
+    'lower-logic',
+    'pad-convolution-channels',
+  ],
   executor: {
     provider: 'webgpu',
     operators: webgpuOperators,
-    lowerings: [
-      'lower-fake-quantization',
-      'lower-sums',
-      'lower-activations',
-      'lower-normalizations',
-      'lower-space-to-depth',
-      'lower-one-hot',
-      'lower-integers',
-      'lower-rounding',
-      'lower-logic',
-      'pad-convolution-channels',
-    ],
     // What the WebGPU specification guarantees for maxStorageBufferBindingSize.
     largestTensor: 128 << 20,
   },

@@ -25,8 +25,6 @@ export interface ExecutorTable {
   /** Who runs it: ONNX Runtime's execution provider, as its JavaScript packages spell it. */
   readonly provider: 'webgpu';
   readonly operators: readonly OperatorRow[];
-  /** Lowerings that the target wants, by their passes' names; see `targetLowerings` in `passes/index.ts`. */
-  readonly lowerings: readonly string[];
   /** Bytes of the largest tensor that every device binds in one piece. */
   readonly largestTensor: number;
 }

@@ -39,14 +39,20 @@ export interface TargetRow {
    * takes its output quantized.
    */
   readonly kind: 'compute' | 'follow';
-  /** Axis of the weight that gets a scale of its own; undefined quantizes per tensor. */
-  readonly weightAxis?: (node: Node) => number | undefined;
+  /** Axis of the weight that gets a scale of its own; undefined quantizes per tensor. `wide`: beside 16-bit activations. */
+  readonly weightAxis?: (node: Node, wide?: boolean) => number | undefined;
   /** The weight gets a scale for so many entries along an axis instead; its bias then stays float. */
   readonly weightBlock?: (node: Node) => { readonly axis: number; readonly size: number } | undefined;
   /** It parts what it reads: all of its outputs are data, and leave as `output` says. */
   readonly parts?: boolean;
-  /** The kernel takes activations of 16 bits too, and gives them: all of them, or none. */
+  /** The kernel takes activations of 16 bits too, and gives them: all of them, or none but `eightBits`. */
   readonly wide?: boolean;
+  /** Inputs that it reads in 8 bits even where its activations have 16. */
+  readonly eightBits?: readonly number[];
+  /** How the weight is stored, where not as the target's weights are. */
+  readonly weightType?: { readonly dtype: 'int8' | 'uint8'; readonly symmetric: boolean };
+  /** The kernel takes weights of 4 bits beside activations of 16. */
+  readonly fourBits?: boolean;
   /** Nanoseconds per output element in float and in integers, where they are not those of an elementwise operator. */
   readonly cost?: { readonly float: number; readonly integer: number };
   /**
@@ -100,6 +106,14 @@ export interface WeightOnly {
   readonly tables: readonly WeightBits[];
 }
 
+/**
+ * Precisions of targets that take graphs whole: the bits of activations, then those of weights.
+ * - `a8w8`, `a16w8`: the same for all. `a16w4`: weights of 4 bits, but for those that lose too much by it.
+ * - `mixed`: activations of 8 bits, and of 16 where the outputs gain most by it.
+ */
+export const PROFILES = ['a8w8', 'a16w8', 'a16w4', 'mixed'] as const;
+export type Profile = (typeof PROFILES)[number];
+
 /** An executor as a table: which kernel takes which operator under which conditions. */
 export interface Target {
   readonly name: string;
@@ -121,6 +135,8 @@ export interface Target {
     readonly dtype: DType;
     /** Largest magnitude of a quantized weight: 127, or 64 where a kernel would saturate. */
     readonly limit: number;
+    /** Nodes whose weights shall have 4 bits, as far as their rows take them; default none. */
+    readonly wantsFour?: (node: Node) => boolean;
   };
   /** Static int8 (Q/DQ form): rows in order of preference. */
   readonly rows: readonly TargetRow[];
@@ -130,6 +146,13 @@ export interface Target {
   readonly absorbed: readonly string[];
   /** Weight-only quantization; absent where the executor has no kernel for it. */
   readonly weightOnly?: WeightOnly;
+  /**
+   * The executor takes graphs whole and in integers: every node that a row takes is quantized, whatever it costs, and
+   * with it every float value from the inputs of the graph to its outputs. The profiles are its precisions.
+   */
+  readonly whole?: readonly Profile[];
+  /** Lowerings that the target wants, by their passes' names; see `targetLowerings` in `passes/index.ts`. */
+  readonly lowerings?: readonly string[];
   /** Rewrites into the executor's own operators, by the names that `quantc passes` lists; default none. */
   readonly fusions?: readonly string[];
   /** Where the target is not ONNX Runtime's CPU: what its executor has kernels for, and what is lowered for it. */

@@ -78,7 +78,7 @@ describe('WebGPU', function () {
   it('runs what was lowered wholly on the GPU, natively and in a browser, as the CPU ran the original', async () => {
     const original = parseModel(LACKING);
     const lowered: Model = parseModel(LACKING);
-    await runPipeline(lowered, loweringsNamed(webgpu.executor!.lowerings), {
+    await runPipeline(lowered, loweringsNamed(webgpu.lowerings!), {
       engine: createEngine(),
       facts: new Map([['opset-21', true]]),
       verify: true,
