@@ -145,7 +145,8 @@ async function compileFor(
   const maxMemory = request.maxMemory ?? DEFAULT_MEMORY;
   const ledger = new Ledger();
   const fixed = specialize(model, request.dims ?? {}, target, ledger);
-  const data = await dataFor(request, target, model, ledger, progress('read'), fixed);
+  const remember: Engine['remember'] = (kind, key, compute) => cache.remember(kind, key, compute);
+  const data = await dataFor(request, target, model, ledger, progress('read'), remember, fixed);
   refuseWarnings(request.strict ?? false, ledger);
 
   enter('rewrite');

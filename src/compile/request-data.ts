@@ -6,6 +6,7 @@ import { precisionFor } from '../recipe.js';
 import type { Target } from '../target/target.js';
 import { type FixedDim, withDims } from './dims.js';
 import { halfOf } from './halves.js';
+import { ownTexts, type Remember } from './own-texts.js';
 import type { CompileRequest } from './request.js';
 import { oneByOne, randomSamples } from './samples.js';
 
@@ -46,6 +47,7 @@ export async function dataFor(
   model: Model,
   ledger: Ledger,
   onProgress: (share: number) => void,
+  remember: Remember,
   fixed: readonly FixedDim[] = [],
 ) {
   const open = async (path: string | undefined, split: Split) =>
@@ -67,7 +69,10 @@ export async function dataFor(
   const precision = precisionFor(request.precision ?? 'auto', target, calib !== undefined);
   // What is quantized without ranges is rounded by samples all the same, where there are some.
   const rounds = precision !== 'float';
-  const taken = calib && rounds ? await oneByOne(calib, model) : undefined;
+  const taken =
+    calib && rounds
+      ? await oneByOne(calib, model)
+      : await ownTexts(request, precision, model, ledger, remember);
   const ranges = precision === 'int8' ? (taken ?? randomSamples(model, true, ledger)) : taken;
   const samples = calib ?? evaluation ?? ranges ?? randomSamples(model, false, ledger);
   return { precision, ranges, samples, evaluation };

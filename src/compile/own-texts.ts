@@ -1,0 +1,60 @@
+/** Texts that a decoder draws from itself, where its weights shall be rounded together and no data were given. */
+import type { DataSet } from '../calibration/dataset.js';
+import { drawTexts, selfSamplingOf, textsAsData } from '../calibration/self-sampled.js';
+import type { Model } from '../ir/graph.js';
+import type { Ledger } from '../pipeline/ledger.js';
+import type { Precision } from '../recipe.js';
+import { modelDigest } from '../text/model-digest.js';
+import type { CompileRequest } from './request.js';
+
+/** Answers kept from one compilation to the next; see `cache.ts`. */
+export type Remember = <T>(kind: string, key: readonly unknown[], compute: () => Promise<T>) => Promise<T>;
+
+/** Precisions that lose enough by rounding each weight to the nearest. */
+const COARSE: readonly Precision[] = ['int4', 'int2'];
+/** More weights are not rounded together anyway. */
+const MOST_WEIGHTS = 2 ** 27;
+
+/**
+ * @returns undefined where texts would be of no use, or the model cannot be asked for any: a ledger note says which
+ */
+export async function ownTexts(
+  { calib, weightMethod, model: file }: CompileRequest,
+  precision: Precision,
+  model: Model,
+  ledger: Ledger,
+  remember: Remember,
+): Promise<DataSet | undefined> {
+  const wanted = weightMethod === 'gptq' || (weightMethod === undefined && COARSE.includes(precision));
+  if (calib !== undefined || !wanted) return undefined;
+  const weights = weightsOf(model);
+  if (weights === 0 || weights > MOST_WEIGHTS) return undefined;
+  const how = selfSamplingOf(model, weights);
+  if (typeof how === 'string') {
+    if (weightMethod === 'gptq')
+      ledger.note('info', 'own-texts', `the model cannot draw texts from itself: ${how}`);
+    return undefined;
+  }
+  const drawn = await remember('own-texts', [modelDigest(model), { ...how }], () => drawTexts(file, how));
+  if (typeof drawn === 'string') {
+    ledger.note('info', 'own-texts', `the model cannot draw texts from itself: ${drawn}`);
+    return undefined;
+  }
+  const message = `no calibration data: weights are rounded over ${how.texts} texts of ${drawn.length} tokens that the model drew from itself`;
+  ledger.note('info', 'own-texts', message);
+  return textsAsData(
+    drawn,
+    how,
+    model.graph.inputs.map(({ name }) => name),
+  );
+}
+
+/** Elements of the constants that a token may be multiplied with: all matrices. */
+function weightsOf(model: Model): number {
+  let count = 0;
+  for (const graph of model.graphs()) {
+    for (const { constant } of graph.initializers)
+      if (constant && constant.shape.length >= 2) count += constant.count;
+  }
+  return count;
+}
