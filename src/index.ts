@@ -78,13 +78,18 @@ export {
 } from './rewrite/rewrite.js';
 export * from './target/conditions.js';
 export * from './target/facts.js';
+export { constantAtLoad } from './target/folded.js';
 export * from './target/mix.js';
 export { computedFromSizes, type ExecutorTable, type OperatorRow, takes } from './target/operators.js';
 export { type Parameters, type Placement, placementOf, rangeOf, sourcesOf } from './target/placement.js';
 export { type Exclusion, type NodePlan, type Plan, planStatic } from './target/plan.js';
 export { planSaving } from './target/plan-saving.js';
-export type { NodeUnit, ProviderRule, ProviderTable } from './target/provider.js';
+export * from './target/provider.js';
+export { type ScalarQuantization, scalarQuantization } from './target/quantized-scalar.js';
 export * from './target/target.js';
+export { type Partition, type ProviderVerdict, type RuleBreak, verdictOf } from './target/verdict.js';
+export { type AssignedBits, weightBitsFact } from './target/weight-bits.js';
+export { zeroPointType } from './target/zero-point-type.js';
 export { modelDigest } from './text/model-digest.js';
 export { parseModel } from './text/parse.js';
 export {

@@ -6,7 +6,8 @@ import type { Node } from '../ir/graph.js';
 
 /**
  * What a provider takes or leaves as one: a node with the DequantizeLinear nodes that it reads and the QuantizeLinear
- * nodes that read it, as ONNX Runtime's selectors group them; or a node by itself.
+ * nodes that read it, as ONNX Runtime's selectors group them; or a node by itself. A DequantizeLinear that goes straight
+ * into a QuantizeLinear of another type is one too: `node` is the QuantizeLinear then, and dequantizes its input.
  */
 export interface NodeUnit {
   readonly node: Node;
@@ -14,6 +15,8 @@ export interface NodeUnit {
   readonly dequantizes: readonly (Node | undefined)[];
   /** For each output the QuantizeLinear that alone reads it; undefined where there is none. */
   readonly quantizes: readonly (Node | undefined)[];
+  /** A Relu or Clip between the node and its QuantizeLinear, which the range of the integers makes redundant. */
+  readonly absorbed?: Node;
 }
 
 /** One demand. */
@@ -43,4 +46,28 @@ export interface ProviderTable {
   readonly rules: readonly ProviderRule[];
   /** It reads DequantizeLinear → node → QuantizeLinear as one unit; where not, Q and DQ are operators like others. */
   readonly readsUnits: boolean;
+  /** It takes nodes of subgraphs, too; default only those of the main graph. */
+  readonly subgraphs?: boolean;
+  /** Operators that it gives back where a partition consists of one such node and nothing else. */
+  readonly notAlone?: readonly string[];
+  /**
+   * Sessions for it fold DequantizeLinear of constants while they load (`session.disable_quant_qdq`), so that it never
+   * sees them; default false. Rules ask `constantAtLoad` of a value, then, rather than `isConstant`.
+   */
+  readonly foldsDequantized?: boolean;
 }
+
+/** How tables spell an operator: `Conv`, `com.microsoft:Gelu`. Q and DQ of com.microsoft are those of ai.onnx. */
+export const operatorName = ({ domain, opType }: Node): string =>
+  domain === '' || isQuantizer(domain, opType) ? opType : `${domain}:${opType}`;
+
+const isQuantizer = (domain: string, opType: string): boolean =>
+  domain === 'com.microsoft' && (opType === 'QuantizeLinear' || opType === 'DequantizeLinear');
+
+/** QuantizeLinear, of either domain. */
+export const isQuantize = (node: Node | undefined): node is Node =>
+  node !== undefined && operatorName(node) === 'QuantizeLinear';
+
+/** DequantizeLinear, of either domain. */
+export const isDequantize = (node: Node | undefined): node is Node =>
+  node !== undefined && operatorName(node) === 'DequantizeLinear';
