@@ -28,7 +28,7 @@ import {
   tensorType,
   type Value,
 } from '../src/index.js';
-import { staysFloatInput, staysFloatOutput } from './convert-to-half/operators.js';
+import { isRecurrent, staysFloatInput, staysFloatOutput } from './convert-to-half/operators.js';
 import { floatNodes } from './convert-to-half/plan.js';
 import { storeNarrow } from './convert-to-half/store.js';
 
@@ -64,6 +64,7 @@ export const convertToHalf = definePass({
       }
     }
     for (const graph of graphs) conversion.restoreOutputs(graph, interfaces);
+    storeNarrow(model, dtype, context, isRecurrent);
   },
 });
 

@@ -21,8 +21,13 @@ const PROTECTED: Readonly<Record<string, string>> = {
   Cos: 'its angles may be large',
 };
 
+/** Recurrent operators: kernels compute in float alone, and a session that is given others on the CPU may crash. */
+const RECURRENT = ['GRU', 'LSTM', 'RNN'];
+export const isRecurrent = (node: Node): boolean => RECURRENT.some((opType) => node.is(opType));
+
 /** Operators that ONNX, or every executor, has in float alone. */
 const FLOAT_ONLY = new Set([
+  ...RECURRENT,
   ...[
     'Range',
     'NonMaxSuppression',

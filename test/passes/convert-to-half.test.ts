@@ -162,6 +162,23 @@ describe('passes/convert-to-half', () => {
     expect(row('wide')).to.include({ precision: 'bfloat16-weights', bytesBefore: 8192, bytesAfter: 4096 });
   });
 
+  it('leaves recurrent operators float, and stores their weights in 16 bits', async () => {
+    const recurrent = model(
+      '(float[6,1,16] x) => (float[6,1,1,24] y)',
+      'float[1,72,16] w = ["fill": "normal:1:0:0.3"], float[1,72,24] r = ["fill": "normal:2:0:0.3"], float[1,144] b = ["fill": "normal:3"]',
+      '[gru] y = GRU <hidden_size = 24, linear_before_reset = 1> (x, w, r, b)',
+    );
+    const result = await quantized(recurrent, { ...half });
+    expect(operators(result.after)).to.deep.equal(['Cast', 'Cast', 'GRU']);
+    const [w, r, b] = [...result.after.graph.nodes()].at(-1)!.inputs.slice(1, 4);
+    expect(w!.producer!.inputs[0]!.dtype).to.equal('float16');
+    expect(r!.producer!.inputs[0]!.dtype).to.equal('float16');
+    expect(b!.constant!.dtype).to.equal('float');
+    const row = result.ledger.rows.find(({ node }) => node === 'gru')!;
+    expect(row).to.include({ precision: 'float16-weights', reason: 'GRU is there in float alone' });
+    await expectKept(result, 60);
+  });
+
   it('converts to bfloat16 for executors that compute in it', async () => {
     const { model: made } = await converted(perceptron, { dtype: 'bfloat16' });
     expect([...made.graph.nodes()].map((node) => node.outputs[0]!.dtype)).to.deep.equal([
