@@ -16,6 +16,7 @@ import { decoderData } from './compile/decoder-data.js';
 import { specialize } from './compile/dims.js';
 import { exclusionOf, widened, withoutBroken } from './compile/exclusion.js';
 import { emittedName, nameBatch, refuseClash, writeCompanions } from './compile/layout.js';
+import { verdictWithin } from './compile/provider-verdict.js';
 import { observeRanges } from './compile/ranges.js';
 import type { CompileEvent, CompileRequest, Stage } from './compile/request.js';
 import { dataFor } from './compile/request-data.js';
@@ -234,6 +235,7 @@ async function compileFor(
   await run(recipe.quantize);
   const after = cloneModel(model).model;
   await run(recipe.finish);
+  const verdict = await verdictWithin(request.strict, model, target, originalNames.find({ facts }));
   nameBatch(request, model);
   model.producerName = 'quantc';
   model.producerVersion = VERSION;
@@ -290,6 +292,7 @@ async function compileFor(
     ledger: ledger.rows,
     notes: ledger.notes,
     ...(mix && { mix }),
+    ...(verdict && { verdict }),
     names: Object.fromEntries(originalNames.find({ facts }) ?? []),
   };
 }

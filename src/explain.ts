@@ -1,8 +1,10 @@
 /** Who would take each node of a model, found out without data: nothing is written, nothing is run but for types. */
 import { basename } from 'node:path';
+import { originalNames } from '../passes/shorten-names.js';
 import { resolveTargets } from '../targets/index.js';
 import { type DimSizes, specialize } from './compile/dims.js';
 import { exclusionOf } from './compile/exclusion.js';
+import { judgeFile, verdictFor } from './compile/provider-verdict.js';
 import { tellWeights } from './compile/weight-request.js';
 import type { Model, Value } from './ir/graph.js';
 import { readModel } from './onnx/read.js';
@@ -12,6 +14,8 @@ import { type PassEvent, runPipeline } from './pipeline/run.js';
 import { type Precision, precisionFor, recipeFor } from './recipe.js';
 import { createEngine } from './runtime/engine.js';
 import { exclusionFact, targetFact } from './target/facts.js';
+import type { Target } from './target/target.js';
+import type { ProviderVerdict } from './target/verdict.js';
 
 export interface ExplainRequest {
   readonly model: string;
@@ -22,6 +26,8 @@ export interface ExplainRequest {
   readonly exclude?: readonly string[];
   /** Sizes of open dimensions, as for `compile`. */
   readonly dims?: DimSizes;
+  /** The file is judged as it stands, without compiling it: for providers that take graphs whole. */
+  readonly asIs?: boolean;
   readonly onPass?: (event: PassEvent, model: Model) => void;
 }
 
@@ -32,6 +38,8 @@ export interface Explanation {
   /** A row a node of the canonical model, in graph order. */
   readonly nodes: readonly LedgerRow[];
   readonly notes: readonly LedgerNote[];
+  /** What the target's provider takes, where it takes graphs whole or in pieces. */
+  readonly verdict?: ProviderVerdict;
 }
 
 /**
@@ -40,6 +48,7 @@ export interface Explanation {
  */
 export async function explain(request: ExplainRequest): Promise<Explanation> {
   const [target] = resolveTargets([request.target ?? 'cpu']);
+  if (request.asIs) return explainFile(request, target!);
   const precision = precisionFor(request.precision ?? 'auto', target!, true);
   const { fusions, lowerings, executor } = target!;
   const recipe = recipeFor(precision, undefined, { fusions, lowerings, beside: executor !== undefined });
@@ -55,12 +64,28 @@ export async function explain(request: ExplainRequest): Promise<Explanation> {
   exclusionFact.set({ facts }, exclusionOf(model, request.exclude ?? []));
   for (const graph of model.graphs()) for (const node of graph.nodes()) ledger.record(node, {});
   await runPipeline(model, recipe.quantize, options);
+  await runPipeline(model, recipe.finish, options);
+  const verdict = await verdictFor(model, target!, originalNames.find({ facts }));
   return {
     model: basename(request.model),
     target: target!.name,
     precision,
     nodes: ledger.rows,
     notes: ledger.notes,
+    ...(verdict && { verdict }),
+  };
+}
+
+async function explainFile({ model, dims = {} }: ExplainRequest, target: Target): Promise<Explanation> {
+  const ledger = new Ledger();
+  const verdict = await judgeFile(model, target, dims, ledger);
+  return {
+    model: basename(model),
+    target: target.name,
+    precision: 'as it stands',
+    nodes: [],
+    notes: ledger.notes,
+    verdict,
   };
 }
 

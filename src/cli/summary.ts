@@ -10,6 +10,7 @@ import { tally } from './ledger-text.js';
 import { mixText } from './mix-text.js';
 import { counted, formatBytes, formatDecibels } from './quantity.js';
 import { colours, heading } from './terminal.js';
+import { coverageText, verdictText } from './verdict-text.js';
 
 /** Layers whose error is told. */
 const WORST = 5;
@@ -28,9 +29,11 @@ export function summary(report: TargetReport, out: string): string {
       ...report.proof.outputs.map((output) => [`output ${output.name}`, closeness(output)]),
       ['proof', proof(report)],
       ['nodes', nodes(report.ledger)],
+      ...(report.verdict ? [[report.verdict.provider, coverageText(report.verdict)]] : []),
       ['kernels', kernels(report)],
     ]),
   ];
+  if (report.verdict && report.verdict.breaks.length > 0) parts.push(verdictText(report.verdict));
   if (report.budget)
     parts.push(section('Budget', columns(report.budget.figures.map((each) => [figureText(each)]))));
   if (report.mix && report.mix.front.length > 1)

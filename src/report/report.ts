@@ -1,5 +1,6 @@
 import type { LedgerNote, LedgerRow } from '../pipeline/ledger.js';
 import type { MixReport } from '../target/mix.js';
+import type { ProviderVerdict } from '../target/verdict.js';
 
 /** How one output, or one inner value, of the emitted model lies to the float model's. */
 export interface ErrorFigures {
@@ -90,6 +91,8 @@ export interface TargetReport {
   /** What the search for a mix of precisions found, where there was one. */
   readonly mix?: MixReport;
   readonly budget?: BudgetReport;
+  /** What the target's provider will take, where it takes graphs whole or in pieces. */
+  readonly verdict?: ProviderVerdict;
   /** Names that nodes of the file had before they were dropped, by the name of their first output; empty when kept. */
   readonly names: Readonly<Record<string, string>>;
 }

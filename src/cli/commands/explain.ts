@@ -1,17 +1,22 @@
 import { Command } from 'commander';
+import { resolveTargets } from '../../../targets/index.js';
 import type { DimSizes } from '../../compile/dims.js';
-import { explain } from '../../explain.js';
+import { refuseCoverage } from '../../compile/provider-verdict.js';
+import { type Explanation, explain } from '../../explain.js';
 import { parsePrecision } from '../../recipe.js';
 import { everyNode, grouped } from '../ledger-text.js';
 import { collect, collectDims } from '../option.js';
 import { heading, print, printJson } from '../terminal.js';
 import { passTracer } from '../trace.js';
+import { verdictText } from '../verdict-text.js';
 
 interface Options {
   readonly target: string;
   readonly precision: ReturnType<typeof parsePrecision>;
   readonly exclude?: readonly string[];
   readonly dim?: DimSizes;
+  readonly asIs?: boolean;
+  readonly strict?: boolean;
   readonly all?: boolean;
   readonly json?: boolean;
 }
@@ -20,7 +25,9 @@ export function make(): Command {
   return new Command('quantc explain')
     .description(
       'Says which kernel of the target takes each node, and of every other node why it stays float. It goes by the ' +
-        "target's table and costs; no data are needed and nothing is written.",
+        "target's table and costs; no data are needed and nothing is written. Of a mobile target it also says what its " +
+        'provider takes, into how many partitions it cuts the graph, and of every node that it leaves which rule it ' +
+        'breaks, where that stands, and what mends it.',
     )
     .argument('<model.onnx>', 'the model')
     .option('--target <name>', 'target to explain for; `quantc targets` lists them', 'cpu')
@@ -36,6 +43,8 @@ export function make(): Command {
       collect,
     )
     .option('--dim <name=size>', 'as for compile; may be repeated', collectDims)
+    .option('--as-is', 'judge the file as it stands, without compiling it: for mobile targets')
+    .option('--strict', 'fail where the provider of a mobile target leaves a node')
     .option('--all', 'a row for every node, in graph order')
     .option('--json', 'print one JSON document')
     .addHelpText(
@@ -44,25 +53,33 @@ export function make(): Command {
 Examples
   quantc explain model.onnx --target cpu
   quantc explain model.onnx --precision int8-dynamic --all
+  quantc explain model.onnx --target npu-qnn --dim batch=1
+  quantc explain quantized-elsewhere.onnx --target npu --as-is --strict
   quantc explain model.onnx --json | jq '.nodes[] | select(.precision == "float")'
 
 Next: quantc compile model.onnx --target cpu --calib <data>`,
     )
     .action(async (path: string, options: Options) => {
-      const { target, exclude, precision, dim: dims } = options;
-      const onPass = passTracer(target);
-      const found = await explain({
-        model: path,
-        target,
-        precision,
-        exclude,
-        dims,
-        ...(onPass && { onPass }),
-      });
-      if (options.json) return printJson(found);
-      print(heading(`${found.model} for ${found.target}, ${found.precision}`));
-      print(options.all ? everyNode(found.nodes) : `\n${grouped(found.nodes)}`);
-      for (const note of found.notes) print(`${note.level}: ${note.message} (${note.code})`);
-      if (!options.all) print('\n--all shows every node.');
+      const { exclude, precision, dim: dims, asIs, strict } = options;
+      const targets = resolveTargets([options.target]);
+      const found: Explanation[] = [];
+      for (const { name: target } of targets) {
+        const onPass = passTracer(target);
+        found.push(
+          await explain({ model: path, target, precision, exclude, dims, asIs, ...(onPass && { onPass }) }),
+        );
+      }
+      if (options.json) printJson(found.length === 1 ? found[0] : { targets: found });
+      else for (const each of found) print(explanationText(each, options.all));
+      if (strict) for (const [at, target] of targets.entries()) refuseCoverage(target, found[at]!.verdict);
     });
+}
+
+function explanationText(found: Explanation, all = false): string {
+  const parts = [heading(`${found.model} for ${found.target}, ${found.precision}`)];
+  if (found.nodes.length > 0) parts.push(all ? everyNode(found.nodes) : `\n${grouped(found.nodes)}`);
+  for (const note of found.notes) parts.push(`${note.level}: ${note.message} (${note.code})`);
+  if (found.verdict) parts.push(`\n${verdictText(found.verdict)}`);
+  if (found.nodes.length > 0 && !all) parts.push('\n--all shows every node.');
+  return `${parts.join('\n')}\n`;
 }

@@ -1,0 +1,62 @@
+/** What a provider takes, for people. */
+import type { ProviderVerdict, RuleBreak } from '../target/verdict.js';
+import { columns } from './columns.js';
+import { counted } from './quantity.js';
+import { colours, heading } from './terminal.js';
+
+/** Nodes of a rule that are named before the rest is counted. */
+const NAMED = 3;
+/** Partitions that are listed. */
+const LISTED = 8;
+
+/** `qnn takes 120 of 121 nodes (99.2 %) in 2 partitions`, without the name of the provider. */
+export function coverageText({ nodes, taken, coverage, partitions }: ProviderVerdict): string {
+  const text = `takes ${taken} of ${counted(nodes, 'node')} (${percent(coverage)}) in ${counted(partitions.length, 'partition')}`;
+  return taken === nodes && partitions.length <= 1 ? colours.green(text) : colours.yellow(text);
+}
+
+/** Never 100 % unless it is all. */
+export function percent(share: number): string {
+  const shown = share < 1 ? Math.min(99.9, Math.floor(1000 * share) / 10) : 100;
+  return `${shown} %`;
+}
+
+/** Partitions, and every rule that is broken: by whom, how, where it stands and what mends it. */
+export function verdictText(verdict: ProviderVerdict): string {
+  const { provider, partitions, breaks } = verdict;
+  const parts = [`${heading(provider)} ${coverageText(verdict)}`];
+  if (partitions.length > 1) {
+    const shown = partitions.slice(0, LISTED).map(({ nodes, first, last }) => {
+      const range = first === last ? first : `${first} … ${last}`;
+      return [`${nodes}`, range];
+    });
+    const more = partitions.length - shown.length;
+    parts.push(
+      heading('Partitions'),
+      columns([...shown, ...(more > 0 ? [['', `and ${more} more`]] : [])], [0]),
+    );
+  }
+  if (breaks.length > 0) parts.push(heading(`What ${provider} leaves`), brokenText(breaks));
+  return parts.join('\n');
+}
+
+function brokenText(breaks: readonly RuleBreak[]): string {
+  const rules = new Map<string, RuleBreak[]>();
+  for (const each of breaks) {
+    // Operators that are not there are as many rules.
+    const key = each.rule.endsWith('/operator') ? `${each.rule} ${each.op}` : each.rule;
+    if (!rules.has(key)) rules.set(key, []);
+    rules.get(key)!.push(each);
+  }
+  return [...rules.values()]
+    .sort((a, b) => b.length - a.length)
+    .map((members) => {
+      const [{ rule, source, mend }] = members as [RuleBreak];
+      const lines = [`  ${colours.bold(rule)}: ${counted(members.length, 'node')}`];
+      for (const { node, op, reason } of members.slice(0, NAMED)) lines.push(`    ${op} ${node}: ${reason}`);
+      if (members.length > NAMED) lines.push(`    and ${members.length - NAMED} more`);
+      lines.push(`    mended by: ${mend ?? 'nothing here'}`, `    source: ${source}`);
+      return lines.join('\n');
+    })
+    .join('\n');
+}
