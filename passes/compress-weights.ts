@@ -21,6 +21,7 @@ import {
   Tensor,
   tensorType,
   type Value,
+  weightBitsFact,
 } from '../src/index.js';
 
 /** Constants smaller than this are not worth three more nodes' descriptions. */
@@ -63,10 +64,12 @@ export const compressWeights = definePass({
   run(model, context) {
     const exclude = exclusionFact.find(context);
     const precise = preciseFact.find(context);
+    const assigned = weightBitsFact.find(context);
     const widened = new Map<Value, Value>();
     for (const graph of model.graphs()) {
       for (const node of graph.nodes()) {
-        if (node.domain !== '' || exclude?.(node) !== undefined) continue;
+        const bits = assigned?.get(node)?.bits;
+        if (node.domain !== '' || (bits === undefined && exclude?.(node) !== undefined)) continue;
         if (TABLES.has(node.opType)) {
           node.inputs.forEach((table, index) => {
             if (table && isTable(table)) setInput(node, index, half(table, widened, context, node));
@@ -75,10 +78,10 @@ export const compressWeights = definePass({
         for (const [index, axis] of WEIGHTS[node.opType]?.(node) ?? []) {
           const weight = node.inputs[index];
           if (!weight?.isConstant || weight.constant!.dtype !== 'float') continue;
-          if (precise?.has(node)) {
+          if (bits === 16 || precise?.has(node)) {
             // Its small elements may lose precision among the subnormals: next to the large ones they do not count.
             if (pays(weight.constant!, axis) && weight.constant!.toFloat32().every(belowOverflow))
-              setInput(node, index, half(weight, widened, context, node));
+              storeHalf(node, index, weight, widened, context, bits === 16);
             continue;
           }
           if (!pays(weight.constant!, axis)) continue;
@@ -108,6 +111,21 @@ const belowOverflow = (value: number): boolean => Math.abs(value) <= 65504;
 /** Nothing overflows, and nothing but zero falls below the smallest normal float16, where precision ends. */
 function fitsFloat16(values: Float32Array): boolean {
   return values.every((value) => value === 0 || (belowOverflow(value) && Math.abs(value) >= 2 ** -14));
+}
+
+function storeHalf(
+  node: Node,
+  index: number,
+  weight: Value,
+  widened: Map<Value, Value>,
+  context: PassContext,
+  told: boolean,
+): void {
+  const { byteLength } = weight.constant!;
+  setInput(node, index, half(weight, widened, context, node));
+  if (!told) return;
+  const bytes = { bytesBefore: byteLength, bytesAfter: byteLength / 2 };
+  context.ledger.record(node, { precision: 'fp16-weights', kernel: node.opType, ...bytes });
 }
 
 /** float T → Cast(float16 T) */

@@ -25,24 +25,21 @@ import {
   type Value,
   type WeightBits,
   type WeightChoice,
+  weightBitsFact,
   weightFact,
 } from '../src/index.js';
 import { insertDequantize } from './quantize-weights-nbits/dequantize.js';
 import {
   blockSizeFor,
   type Plan,
+  type PlannedProduct,
   planProduct,
   planTable,
+  planWith,
   precisionOf,
   tableBits,
 } from './quantize-weights-nbits/plan.js';
-import {
-  biasBehind,
-  type Product,
-  productOf,
-  type Table,
-  tableOf,
-} from './quantize-weights-nbits/products.js';
+import { biasBehind, productOf, type Table, tableOf } from './quantize-weights-nbits/products.js';
 import { type Rounded, roundedWeights } from './quantize-weights-nbits/rounded.js';
 import { StoredWeights } from './quantize-weights-nbits/stored.js';
 
@@ -60,28 +57,29 @@ export const quantizeWeightsNbits = definePass({
       blockSize: blockSizeFor(target, choice),
     };
     const { products, tables } = collect(model, plan, context);
-    const tied = plan.form === 'MatMulNBits' ? tiesOf(products, tables) : new Map<Table, Product>();
+    const tied = plan.form === 'MatMulNBits' ? tiesOf(products, tables) : new Map<Table, PlannedProduct>();
     const storedAs = (tensor: Tensor) =>
       [...tied].find(([, product]) => product.tensor === tensor)?.[0].tensor;
     const rounded =
       plan.form === 'MatMulNBits'
-        ? await roundedWeights(model, products, plan, storedAs, context)
+        ? await roundedWeights(model, products, choice, storedAs, context)
         : (new Map() as Rounded);
     const stored = new StoredWeights(model, choice, rounded);
     for (const table of tables) {
       const product = tied.get(table);
-      const bits = product ? choice.bits : tableBits(plan);
-      const refused = planTable(table.tensor, plan, bits);
+      const own = product?.plan ?? plan;
+      const bits = product ? own.choice.bits : tableBits(plan);
+      const refused = planTable(table.tensor, own, bits);
       if (refused !== undefined) {
         context.ledger.record(table.node, { precision: 'float', reason: refused });
         continue;
       }
       if (product) stored.tie(table.tensor, product.tensor);
-      gatherPacked(model, table, bits, plan.blockSize, stored, context);
+      gatherPacked(model, table, bits, own.blockSize, stored, context);
     }
     for (const product of products) {
-      if (plan.form === 'MatMulNBits') multiplyPacked(model, product, plan, stored, context);
-      else insertDequantize(model, product, plan, context);
+      if (plan.form === 'MatMulNBits') multiplyPacked(model, product, stored, context);
+      else insertDequantize(model, product, product.plan, context);
     }
   },
 });
@@ -97,25 +95,37 @@ function formOf({ weightOnly, name }: Target, { bits }: WeightChoice) {
 /** Every product that shall be quantized, and every table; the ledger tells why other nodes are not. */
 function collect(model: Model, plan: Plan, { ledger, facts }: PassContext) {
   const exclude = exclusionFact.find({ facts });
-  const products: Product[] = [];
+  const assigned = weightBitsFact.find({ facts });
+  const products: PlannedProduct[] = [];
   const tables: Table[] = [];
   for (const graph of model.graphs()) {
     for (const node of graph.nodes()) {
       const table = tableOf(node);
-      const product = table ? undefined : productOf(node);
+      const found = table ? undefined : productOf(node);
+      const own = exclude?.(node) === undefined ? assigned?.get(node) : undefined;
+      const bits = own?.bits ?? plan.choice.bits;
+      // Kept in 16 bits: stored so by the pass behind.
+      if (bits === 16) {
+        ledger.record(node, { precision: 'float', reason: own!.reason });
+        continue;
+      }
+      const product =
+        typeof found === 'object'
+          ? { ...found, plan: planWith(plan, bits, found.tensor.shape[found.axis]!) }
+          : found;
       const refused =
-        exclude?.(node) ?? (typeof product === 'string' ? product : product && planProduct(product, plan));
+        exclude?.(node) ?? (typeof product === 'object' ? planProduct(product, product.plan) : product);
       if (refused !== undefined) ledger.record(node, { precision: 'float', reason: refused });
       else if (table) tables.push(table);
-      else if (product !== undefined) products.push(product as Product);
+      else if (typeof product === 'object') products.push(product);
     }
   }
   return { products, tables };
 }
 
 /** Which tables are the weights of products, too: the same constant, or its transpose. */
-function tiesOf(products: readonly Product[], tables: readonly Table[]): Map<Table, Product> {
-  const ties = new Map<Table, Product>();
+function tiesOf(products: readonly PlannedProduct[], tables: readonly Table[]): Map<Table, PlannedProduct> {
+  const ties = new Map<Table, PlannedProduct>();
   for (const table of tables) {
     const product = products.find(({ tensor, axis }) =>
       axis === 1 ? tensor === table.tensor : isTransposeOf(table.tensor, tensor),
@@ -132,16 +142,16 @@ function importDomain(model: Model, node: Node): void {
 
 function multiplyPacked(
   model: Model,
-  product: Product,
-  { target, choice, blockSize }: Plan,
+  product: PlannedProduct,
   stored: StoredWeights,
   context: PassContext,
 ): void {
-  const { node, tensor, weight, axis } = product;
+  const { node, tensor, axis } = product;
+  const { target, choice, blockSize } = product.plan;
   const inner = tensor.shape[axis]!;
   const columns = tensor.shape[1 - axis]!;
   const { bias, last } = biasBehind(node, columns, tensor.dtype);
-  const parts = stored.forProduct(weight, tensor, axis, blockSize);
+  const parts = stored.forProduct(product);
   const packed = createNode(
     { before: node },
     {

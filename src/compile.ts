@@ -16,6 +16,7 @@ import { decoderData } from './compile/decoder-data.js';
 import { specialize } from './compile/dims.js';
 import { exclusionOf, widened, withoutBroken } from './compile/exclusion.js';
 import { emittedName, nameBatch, refuseClash, writeCompanions } from './compile/layout.js';
+import { tellProtection } from './compile/protect-request.js';
 import { verdictWithin } from './compile/provider-verdict.js';
 import { observeRanges } from './compile/ranges.js';
 import type { CompileEvent, CompileRequest, Stage } from './compile/request.js';
@@ -221,6 +222,7 @@ async function compileFor(
   targetFact.set({ facts }, target);
   if (goal !== undefined) mixGoalFact.set({ facts }, goal);
   tellWeights(facts, data.precision, request);
+  tellProtection(facts, data.precision, request.protect);
   kvCacheFact.set({ facts }, kvCache);
   if (maxPositions !== undefined) maxPositionsFact.set({ facts }, maxPositions);
   judgedByLikeness.set({ facts }, data.ranges?.metric === 'sqnr');

@@ -16,6 +16,11 @@ export interface Plan {
   readonly blockSize: number;
 }
 
+/** A product, and what is to become of it. */
+export interface PlannedProduct extends Product {
+  readonly plan: Plan;
+}
+
 /** Smaller weights are not worth the description of what they became. */
 const LEAST_BYTES = 2048;
 
@@ -37,6 +42,18 @@ export function blockSizeFor({ weightOnly, name }: Target, { bits, blockSize }: 
   );
 }
 
+/**
+ * The plan for a weight that has bits of its own: in blocks of the size that was asked for, where there are kernels for
+ * it at these bits, else of the target's first that divides the weight's inner dimension.
+ */
+export function planWith(plan: Plan, bits: WeightBits, inner: number): Plan {
+  if (bits === plan.choice.bits) return plan;
+  const known = plan.target.weightOnly?.blockSizes[bits] ?? [];
+  const asked = known.find((size) => size === plan.choice.blockSize);
+  const blockSize = asked ?? known.find((size) => inner % size === 0) ?? known[0] ?? plan.blockSize;
+  return { ...plan, blockSize, choice: { ...plan.choice, bits, blockSize } };
+}
+
 /** What the ledger calls weights of so many bits. */
 export const precisionOf = (bits: WeightBits): string => (bits === 8 ? 'int8-blocks' : `int${bits}`);
 
@@ -56,6 +73,8 @@ export function bytesOf(
 /** Why a product stays as it is, or undefined. */
 export function planProduct({ tensor, axis, turned }: Product, plan: Plan): string | undefined {
   const { target, choice, blockSize, form } = plan;
+  if (target.weightOnly!.blockSizes[choice.bits] === undefined)
+    return `${target.name} has no kernel for weights of ${choice.bits} bits`;
   if (!target.weightOnly!.activations.includes(tensor.dtype))
     return `${target.name} takes no ${tensor.dtype} here`;
   if (form === 'DequantizeLinear' && turned) return 'a Transpose stands between the product and its weight';

@@ -11,6 +11,8 @@ import {
   roundBlocks,
   type Tensor,
   type Value,
+  type WeightBits,
+  type WeightChoice,
 } from '../../src/index.js';
 import {
   type MomentLayer,
@@ -19,8 +21,7 @@ import {
   momentsOf,
   partsOf,
 } from '../quantized/moments.js';
-import type { Plan } from './plan.js';
-import type { Product } from './products.js';
+import type { Plan, PlannedProduct } from './plan.js';
 
 /** Samples that moments are taken over. */
 const SAMPLES = 64;
@@ -32,7 +33,10 @@ const MOST_WEIGHTS = 1 << 27;
 const DAMPING = 0.01;
 
 /** Results of weights that are known ahead, by constant: the product sums over `axis`. */
-export type Rounded = Map<Tensor, { readonly axis: 0 | 1; readonly bytes: BlockBytes }>;
+export type Rounded = Map<
+  Tensor,
+  { readonly axis: 0 | 1; readonly bits: WeightBits; readonly blockSize: number; readonly bytes: BlockBytes }
+>;
 
 /**
  * Rounds the weights of products of the main graph, where samples are to be had; the others are left to be rounded one
@@ -42,13 +46,12 @@ export type Rounded = Map<Tensor, { readonly axis: 0 | 1; readonly bytes: BlockB
  */
 export async function roundedWeights(
   model: Model,
-  products: readonly Product[],
-  plan: Plan,
+  products: readonly PlannedProduct[],
+  { together }: WeightChoice,
   storedAs: (tensor: Tensor) => Tensor | undefined,
   context: PassContext,
 ): Promise<Rounded> {
   const rounded: Rounded = new Map();
-  const { together } = plan.choice;
   if (together === undefined) return rounded;
   if (context.engine.watch === undefined) {
     if (together === 'with-samples') return rounded;
@@ -76,10 +79,9 @@ export async function roundedWeights(
         const tensor = storedAs(product.tensor) ?? product.tensor;
         const axis = tensor === product.tensor ? product.axis : 1;
         if (metrics === undefined || rounded.has(tensor)) continue;
-        rounded.set(tensor, {
-          axis,
-          bytes: roundBlocks(tensor.toFloat32(), specOf(tensor, axis, plan), metrics),
-        });
+        const spec = specOf(tensor, axis, product.plan);
+        const { bits, blockSize } = spec;
+        rounded.set(tensor, { axis, bits, blockSize, bytes: roundBlocks(tensor.toFloat32(), spec, metrics) });
         context.changed('rounded together with the other weights of the product', product.node);
       }
     }
@@ -95,12 +97,12 @@ function specOf(tensor: Tensor, axis: 0 | 1, { choice, blockSize }: Plan): Block
 
 /** Products that read the same value, which its moments serve all. */
 interface Layer extends MomentLayer {
-  readonly products: readonly Product[];
+  readonly products: readonly PlannedProduct[];
 }
 
 /** Layers in order, as many at a time as there is room for. */
-function groupsOf(model: Model, products: readonly Product[]): Layer[][] {
-  const byInput = new Map<Value, Product[]>();
+function groupsOf(model: Model, products: readonly PlannedProduct[]): Layer[][] {
+  const byInput = new Map<Value, PlannedProduct[]>();
   for (const product of products) {
     const { node, tensor, axis } = product;
     const input = node.inputs[0]!;

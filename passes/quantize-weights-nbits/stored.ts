@@ -13,6 +13,7 @@ import {
   type WeightChoice,
 } from '../../src/index.js';
 
+import type { PlannedProduct } from './plan.js';
 import type { Rounded } from './rounded.js';
 
 /** The inputs of a node that reads a weight in blocks. */
@@ -47,21 +48,23 @@ export class StoredWeights {
   }
 
   /** As MatMulNBits reads it: [columns, blocks, bytes of a block], and scales and zero points one after the other. */
-  forProduct(weight: Value, tensor: Tensor, axis: 0 | 1, blockSize: number): StoredParts {
+  forProduct(product: PlannedProduct): StoredParts {
+    const { tensor, axis } = product;
     const known = this.#products.get(tensor) ?? {};
     this.#products.set(tensor, known);
-    known[axis] ??= this.#product(weight, tensor, axis, blockSize);
+    known[axis] ??= this.#product(product);
     return known[axis];
   }
 
-  #product(weight: Value, tensor: Tensor, axis: 0 | 1, blockSize: number): StoredParts {
+  #product({ weight, tensor, axis, plan }: PlannedProduct): StoredParts {
+    const { blockSize, choice } = plan;
     const table = this.#ties.get(tensor);
-    if (table !== undefined) return this.#tied(weight, table, blockSize);
-    const parts = this.#quantized(tensor, axis, blockSize);
+    if (table !== undefined) return this.#tied(weight, table, blockSize, choice.bits);
+    const parts = this.#quantized(tensor, axis, blockSize, choice.bits);
     const { graph } = weight;
     const flat = (part: Tensor) => part.with({ shape: [part.count] });
     return {
-      q: this.#add(graph, parts.q, `${weight.name}_q${this.#choice.bits}`),
+      q: this.#add(graph, parts.q, `${weight.name}_q${choice.bits}`),
       scale: this.#add(graph, flat(parts.scale), `${weight.name}_scale`),
       zeroPoint: parts.zeroPoint && this.#add(graph, flat(parts.zeroPoint), `${weight.name}_zero_point`),
       bytes: bytesOfAll(parts),
@@ -86,11 +89,11 @@ export class StoredWeights {
   }
 
   /** The table as a product reads it; the executor reshapes the constant once, while it loads the model. */
-  #tied(weight: Value, table: Tensor, blockSize: number): StoredParts {
-    const parts = this.forTable(weight, table, blockSize, this.#choice.bits);
+  #tied(weight: Value, table: Tensor, blockSize: number, bits: WeightBits): StoredParts {
+    const parts = this.forTable(weight, table, blockSize, bits);
     const { graph } = parts.q;
     const [rows, width] = table.shape as [number, number];
-    const shape = [rows, width / blockSize, (blockSize * this.#choice.bits) / 8];
+    const shape = [rows, width / blockSize, (blockSize * bits) / 8];
     const reshape = createNode(startOf(graph), {
       opType: 'Reshape',
       name: `${weight.name}_blocks`,
@@ -100,11 +103,11 @@ export class StoredWeights {
     return { ...parts, q: reshape.outputs[0]! };
   }
 
-  #quantized(tensor: Tensor, axis: 0 | 1, blockSize: number, bits = this.#choice.bits) {
+  #quantized(tensor: Tensor, axis: 0 | 1, blockSize: number, bits: WeightBits) {
     const { method = 'mse', symmetric = false } = this.#choice;
     const parts = blockQuantizedWeight(tensor, { bits, blockSize, axis, symmetric, method });
     const known = this.#rounded.get(tensor);
-    if (known === undefined || known.axis !== axis || bits !== this.#choice.bits) return parts;
+    if (known?.axis !== axis || known.bits !== bits || known.blockSize !== blockSize) return parts;
     const from = (part: Tensor, bytes: Uint8Array) =>
       Tensor.of(part.dtype, part.shape, bytes, { name: part.name });
     return {

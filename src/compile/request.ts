@@ -34,7 +34,12 @@ export interface CompileRequest extends WeightRequest {
   readonly algorithms?: readonly string[];
   /** Names or opTypes (with `*`) of nodes that stay float. A pattern that matches nothing is an error. */
   readonly exclude?: readonly string[];
-  /** Nodes, by the same patterns, whose activations get 16 bits, as far as the target has kernels for them. */
+  /**
+   * Weights that keep 16 bits, or 8, whatever becomes of the others: by role (`ov`, `v+down@0-1:int8`), layer
+   * (`layers:0,3`) or name; see `protection.ts`. A pattern that means nothing is an error.
+   */
+  readonly protect?: readonly string[];
+  /** Nodes, by the patterns of `exclude`, whose activations get 16 bits, as far as the target has kernels for them. */
   readonly wide?: readonly string[];
   /** Gives a decoder inputs and outputs for the keys and values of earlier tokens. Default false. */
   readonly kvCache?: boolean;

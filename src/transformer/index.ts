@@ -3,7 +3,9 @@ export { allowedSizes, fedInputs, inputsRead, isWholeNumber, Prober, type Sizes 
 export * from './facts.js';
 export type { FeedForward } from './feed-forward.js';
 export * from './mask.js';
+export { type NodeRole, nodeRoles, ROLES, type Role, roleText } from './node-roles.js';
 export { type Projection, productOf, projectionAbove, projectionBelow } from './projection.js';
+export * from './protection.js';
 export * from './roles.js';
 export * from './rotary.js';
 export * from './rotary-table.js';

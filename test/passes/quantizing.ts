@@ -12,6 +12,8 @@ import {
   type LedgerRow,
   type Model,
   type Node,
+  parseProtection,
+  protectionFact,
   runPipeline,
   type Target,
   targetFact,
@@ -71,6 +73,8 @@ export interface Options {
   /** Laws that inputs are drawn by. Default: normal. */
   readonly inputs?: Readonly<Record<string, string>>;
   readonly exclude?: (node: Node) => string | undefined;
+  /** What keeps more bits than the rest, as `--protect` has it. */
+  readonly protect?: readonly string[];
 }
 
 /** Feeds, and the size of open dimensions in each. */
@@ -101,6 +105,7 @@ export async function quantized(text: string, options: Options = {}): Promise<Qu
   if (options.weights) weightFact.set({ facts }, options.weights);
   if (options.half) halfFact.set({ facts }, options.half);
   if (options.exclude) facts.set('exclusion', options.exclude);
+  if (options.protect) protectionFact.set({ facts }, options.protect.map(parseProtection));
   for (const graph of model.graphs()) for (const node of graph.nodes()) ledger.record(node, {});
   const recipe = recipeFor(options.precision ?? 'int8');
   await runPipeline(model, recipe.quantize, { engine, ledger, facts, verify: true });

@@ -23,6 +23,7 @@ interface Options extends WeightRequest {
   readonly ranges?: RangeMethod;
   readonly algorithms?: readonly string[];
   readonly exclude?: readonly string[];
+  readonly protect?: readonly string[];
   readonly wide?: readonly string[];
   readonly budget?: readonly string[];
   readonly dataBytes?: number;
@@ -93,6 +94,11 @@ export function make(): Command {
     .option(
       '--exclude <pattern>',
       'name or operator of nodes that stay float; * stands for anything; may be repeated',
+      collect,
+    )
+    .option(
+      '--protect <what>',
+      'weights that keep 16 bits (or 8: ov:int8), the others being quantized: roles (ov, qkv, v+down, lm-head, embedding), with layers (ov@0-3) or without, layers:0,3, or a name with *; may be repeated',
       collect,
     )
     .option(
