@@ -170,8 +170,8 @@ export function whyNoClip(clip: Node, quantize: Node | undefined): string | unde
   const found = scalarQuantization(quantize);
   const why = `${clip.opType} stands between it and QuantizeLinear, whose range does not make it redundant`;
   if (found === undefined) return why;
-  const low = (found.least - found.zeroPoint) * found.scale;
-  const high = (found.most - found.zeroPoint) * found.scale;
+  const low = Math.fround((found.least - found.zeroPoint) * found.scale);
+  const high = Math.fround((found.most - found.zeroPoint) * found.scale);
   if (clip.is('Relu')) return low >= 0 ? undefined : why;
   const bound = (index: number, name: string, open: number): number =>
     clip.inputs[index] === undefined

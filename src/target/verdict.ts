@@ -108,7 +108,8 @@ const outside = (node: Node, { provider, source }: ProviderTable, nameOf: NameOf
 /** Every rule that keeps a provider from what it is asked about. */
 function judge({ unit, torn }: UnitReading, table: ProviderTable, nameOf: NameOf): RuleBreak[] {
   const broken = brokenRules(unit, table, nameOf);
-  if (torn === undefined || broken.length === 0) return broken;
+  if (torn === undefined || broken.length === 0 || !table.operators.has(operatorName(unit.node)))
+    return broken;
   // What is wrong is best told of the unit that it was meant to be.
   const meant = brokenRules(torn.unit, table, nameOf);
   const { node } = unit;
