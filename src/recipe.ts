@@ -12,6 +12,7 @@ import { canonicalization, fusionsNamed, loweringsNamed } from '../passes/index.
 import { insertQdq } from '../passes/insert-qdq.js';
 import { keepFloat } from '../passes/keep-float.js';
 import { mixPrecision } from '../passes/mix-precision.js';
+import { moveBatchTransposes } from '../passes/move-batch-transposes.js';
 import { placeOnExecutor } from '../passes/place-on-executor.js';
 import { planIntegerKernels } from '../passes/plan-integer-kernels.js';
 import { protectLayers } from '../passes/protect-layers.js';
@@ -23,8 +24,10 @@ import { roundWeights } from '../passes/round-weights.js';
 import { shortenNames } from '../passes/shorten-names.js';
 import { smoothQuant } from '../passes/smooth-quant.js';
 import { QuantcError } from './errors/error.js';
+import type { Model } from './ir/graph.js';
 import type { Pass } from './pipeline/pass.js';
-import type { Target } from './target/target.js';
+import { isProfile, profileFor } from './target/profiled.js';
+import { PROFILES, type Target } from './target/target.js';
 
 /**
  * How low the numbers go.
@@ -33,8 +36,11 @@ import type { Target } from './target/target.js';
  * - `int8-weights`: the file holds int8, the executor computes in float.
  * - `int4`, `int2`, `int8-blocks`: weights of 4, 2 or 8 bits in blocks with a scale each; activations stay float.
  * - `fp16`, `bf16`: arithmetic in 16-bit floats, or their storage where the target computes in float.
+ * - `a8w8`, `a16w8`, `a16w4`, `mixed`: static, bits of activations and of weights; see `Profile` in `target.ts`. For
+ *   targets that take graphs whole, and for no others.
  * - `float`: canonicalization alone.
- * - `auto`: `int8` where calibration data are given, else `int8-dynamic`; `int4` for executors beside the CPU.
+ * - `auto`: `int8` where calibration data are given, else `int8-dynamic`; `int4` for executors beside the CPU; for
+ *   targets that take graphs whole `a16w8` where there is attention, else `a8w8`.
  */
 export const PRECISIONS = [
   'auto',
@@ -46,6 +52,7 @@ export const PRECISIONS = [
   'int8-blocks',
   'fp16',
   'bf16',
+  ...PROFILES,
   'float',
 ] as const;
 export type Precision = (typeof PRECISIONS)[number];
@@ -62,22 +69,49 @@ export function parsePrecision(name: string): Precision {
 /** Those that need integer kernels for activations, which executors beside the CPU lack. */
 const INTEGER: readonly Precision[] = ['int8', 'int8-dynamic'];
 
+/** What a target has kernels for. */
+function precisionsOf({ whole, executor }: Target): readonly Precision[] {
+  if (whole) return ['auto', ...whole, 'float'];
+  return PRECISIONS.filter((each) => !isProfile(each) && !(executor && INTEGER.includes(each)));
+}
+
 /**
  * What `auto` means for a target.
  * @param calibrated whether there are calibration data
+ * @param model as it was read
  * @throws QuantcError E_PRECISION_TARGET for a precision that the target has no kernels for
  */
 export function precisionFor(
   wanted: Precision,
   target: Target,
   calibrated: boolean,
+  model: Model,
 ): Exclude<Precision, 'auto'> {
-  const beside = target.executor !== undefined;
-  if (wanted === 'auto') return beside ? 'int4' : calibrated ? 'int8' : 'int8-dynamic';
-  if (!beside || !INTEGER.includes(wanted)) return wanted;
-  throw new QuantcError('E_PRECISION_TARGET', `${target.name} has no integer kernels for ${wanted}`, {
+  const there = precisionsOf(target);
+  if (!there.includes(wanted)) {
+    throw new QuantcError('E_PRECISION_TARGET', `${target.name} has no kernels for ${wanted}`, {
+      kind: 'usage',
+      hint: `Choose one of ${there.join(', ')}.`,
+    });
+  }
+  if (wanted !== 'auto') return wanted;
+  if (target.whole) return profileFor(model);
+  return target.executor ? 'int4' : calibrated ? 'int8' : 'int8-dynamic';
+}
+
+/** One of the precisions that a target names. */
+function among(
+  named: readonly string[],
+  wanted: Precision,
+  target: string,
+  calibrated: boolean,
+): Exclude<Precision, 'auto'> {
+  const [first, second = first] = named;
+  const chosen = wanted === 'auto' ? (first === 'int8' && !calibrated ? second : first) : wanted;
+  if (named.includes(chosen!)) return chosen as Exclude<Precision, 'auto'>;
+  throw new QuantcError('E_PRECISION_TARGET', `${target} has no use for ${wanted}`, {
     kind: 'usage',
-    hint: `Choose one of ${PRECISIONS.filter((each) => !INTEGER.includes(each)).join(', ')}.`,
+    hint: `Choose one of ${named.join(', ')}.`,
   });
 }
 
@@ -193,6 +227,19 @@ function quantizing(precision: Exclude<Precision, 'auto'>, chosen: readonly Algo
         compressWeights,
         ...at('integers'),
       ];
+    case 'a8w8':
+    case 'a16w8':
+    case 'a16w4':
+    case 'mixed':
+      return [
+        ...at('float'),
+        keepFloat,
+        planIntegerKernels,
+        calibrateRanges,
+        chooseRanges,
+        insertQdq,
+        ...at('integers'),
+      ];
     case 'int8-dynamic':
       return [
         protectLayers,
@@ -208,10 +255,10 @@ function quantizing(precision: Exclude<Precision, 'auto'>, chosen: readonly Algo
     case 'int4':
     case 'int2':
     case 'int8-blocks':
-      return [protectLayers, quantizeWeightsNbits, compressWeights, convertToHalf];
+      return [protectLayers, quantizeWeightsNbits, compressWeights, convertToHalf, moveBatchTransposes];
     case 'fp16':
     case 'bf16':
-      return [convertToHalf];
+      return [convertToHalf, moveBatchTransposes];
     case 'float':
       return [];
   }

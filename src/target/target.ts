@@ -151,6 +151,11 @@ export interface Target {
    * with it every float value from the inputs of the graph to its outputs. The profiles are its precisions.
    */
   readonly whole?: readonly Profile[];
+  /**
+   * Precisions that the target makes sense in, where not all do. The first serves when nothing is said, or the one after
+   * it where the first needs calibration data and there are none.
+   */
+  readonly precisions?: readonly string[];
   /** Lowerings that the target wants, by their passes' names; see `targetLowerings` in `passes/index.ts`. */
   readonly lowerings?: readonly string[];
   /** Rewrites into the executor's own operators, by the names that `quantc passes` lists; default none. */
