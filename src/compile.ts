@@ -13,7 +13,7 @@ import { compileWithin } from './compile/budget-run.js';
 import { AnswerCache } from './compile/cache.js';
 import { cacheFolder } from './compile/cache-folder.js';
 import { decoderData } from './compile/decoder-data.js';
-import { specialize } from './compile/dims.js';
+import { specializeFor } from './compile/specialize.js';
 import { exclusionOf, widened, withoutBroken } from './compile/exclusion.js';
 import { emittedName, nameBatch, refuseClash, writeCompanions } from './compile/layout.js';
 import { tellProtection } from './compile/protect-request.js';
@@ -146,7 +146,7 @@ async function compileFor(
   if (bytesBefore >= WARM_BYTES) pool.warm();
   const maxMemory = request.maxMemory ?? DEFAULT_MEMORY;
   const ledger = new Ledger();
-  const fixed = specialize(model, request.dims ?? {}, target, ledger);
+  const fixed = specializeFor(request, model, target, ledger);
   const remember: Engine['remember'] = (kind, key, compute) => cache.remember(kind, key, compute);
   const data = await dataFor(request, target, model, ledger, progress('read'), remember, fixed);
   refuseWarnings(request.strict ?? false, ledger);

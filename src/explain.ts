@@ -2,7 +2,7 @@
 import { basename } from 'node:path';
 import { originalNames } from '../passes/shorten-names.js';
 import { resolveTargets } from '../targets/index.js';
-import { type DimSizes, specialize } from './compile/dims.js';
+import { type Specialization, specializeFor } from './compile/specialize.js';
 import { exclusionOf } from './compile/exclusion.js';
 import { judgeFile, verdictFor } from './compile/provider-verdict.js';
 import { tellWeights } from './compile/weight-request.js';
@@ -17,15 +17,13 @@ import { exclusionFact, targetFact } from './target/facts.js';
 import type { Target } from './target/target.js';
 import type { ProviderVerdict } from './target/verdict.js';
 
-export interface ExplainRequest {
+export interface ExplainRequest extends Specialization {
   readonly model: string;
   /** Name of a target or an alias; the first that it stands for is taken. Default `cpu`. */
   readonly target?: string;
   /** Default `auto`, as if there were calibration data. */
   readonly precision?: Precision;
   readonly exclude?: readonly string[];
-  /** Sizes of open dimensions, as for `compile`. */
-  readonly dims?: DimSizes;
   /** The file is judged as it stands, without compiling it: for providers that take graphs whole. */
   readonly asIs?: boolean;
   readonly onPass?: (event: PassEvent, model: Model) => void;
@@ -54,7 +52,7 @@ export async function explain(request: ExplainRequest): Promise<Explanation> {
   const recipe = recipeFor(precision, undefined, { fusions, lowerings, beside: executor !== undefined });
   const model = readModel(request.model);
   const ledger = new Ledger();
-  specialize(model, request.dims ?? {}, target, ledger);
+  specializeFor(request, model, target, ledger);
   const facts = new Map<string, unknown>();
   targetFact.set({ facts }, target!);
   tellWeights(facts, precision, {});

@@ -16,6 +16,8 @@ export interface SyntheticOptions {
   readonly seed?: number;
   /** Sizes of symbolic dimensions by name. */
   readonly dims?: Readonly<Record<string, number>>;
+  /** What inputs are fed that are not to be drawn, the same in every feed. */
+  readonly values?: Feeds;
 }
 
 /**
@@ -24,11 +26,11 @@ export interface SyntheticOptions {
  * @throws QuantcError E_DATA_SYNTHETIC for an input of unknown type or rank, or of a dtype that cannot be drawn
  */
 export function syntheticData(signature: readonly InputSignature[], options: SyntheticOptions = {}): DataSet {
+  const { count = 8, seed = 1, dims = {}, values = {} } = options;
   // Copied: a graph's own inputs change while it is compiled.
   const inputs: InputSignature[] = signature
-    .filter((input) => input.constant === undefined)
+    .filter((input) => input.constant === undefined && values[input.name] === undefined)
     .map(({ name, type }) => ({ name, type }));
-  const { count = 8, seed = 1, dims = {} } = options;
   const fixed = inputs
     .map(({ type }) => (type?.kind === 'tensor' ? type.shape?.[0] : undefined))
     .find((dim): dim is number => typeof dim === 'number' && dim > 0);
@@ -38,7 +40,7 @@ export function syntheticData(signature: readonly InputSignature[], options: Syn
   async function* batches(): AsyncGenerator<Batch> {
     for (let index = 0; index < feedCount; index++) {
       const random = new SeededRandom(seed * 1_000_003 + index);
-      const feeds: Record<string, Tensor> = {};
+      const feeds: Record<string, Tensor> = { ...values };
       for (const input of inputs) feeds[input.name] = draw(input, sizes.get(input.name)!, random);
       const start = index * batch;
       const real = Math.min(batch, count - start);
@@ -59,7 +61,7 @@ export function syntheticData(signature: readonly InputSignature[], options: Syn
     rebatched: () => data,
     digest: () =>
       createHash('sha256')
-        .update(JSON.stringify(['synthetic', seed, count, batch, [...sizes]]))
+        .update(JSON.stringify(['synthetic', seed, count, batch, [...sizes], ...Object.keys(values)]))
         .digest('hex'),
   };
   return data;

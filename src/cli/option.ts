@@ -1,4 +1,5 @@
 import { type DimSizes, parseDim } from '../compile/dims.js';
+import { type FixedInputs, parseFixed } from '../compile/fixed-inputs.js';
 import { QuantcError } from '../errors/error.js';
 
 /** Collects the values of an option that may be given many times. */
@@ -22,4 +23,10 @@ export function collectDims(value: string, previous: DimSizes = {}): DimSizes {
       kind: 'usage',
     });
   return { ...previous, [name]: size };
+}
+
+/** Collects values of inputs; the last one of a name counts. @throws QuantcError E_FIX_FORM */
+export function collectFixed(value: string, previous: FixedInputs = {}): FixedInputs {
+  const [name, numbers] = parseFixed(value);
+  return { ...previous, [name]: numbers };
 }

@@ -10,11 +10,17 @@ import type { MixGoal } from '../target/mix.js';
 import type { Target } from '../target/target.js';
 import { modelDigest } from '../text/model-digest.js';
 import type { BudgetTerm } from './budget.js';
-import { asksForLikeness, type Measured, measuredOf, requireData } from './budget-figures.js';
-import { meetBudget } from './budget-search.js';
+import {
+  asksForLikeness,
+  type Measured,
+  measuredOf,
+  requireData,
+  requireProvider,
+} from './budget-figures.js';
+import { keepCovered, meetBudget } from './budget-search.js';
 import type { AnswerCache } from './cache.js';
-import { specialize } from './dims.js';
 import type { CompileRequest } from './request.js';
+import { specializeFor } from './specialize.js';
 import { Staging } from './staging.js';
 
 export interface BudgetRun {
@@ -24,12 +30,17 @@ export interface BudgetRun {
   readonly cache: AnswerCache;
   /** Takes over the files of the mix that is kept. */
   readonly staging: Staging;
-  compile(goal: MixGoal, staging: Staging): Promise<TargetReport>;
+  /** @param goal of the search for a mix of precisions; without one it goes by itself */
+  compile(goal: MixGoal | undefined, staging: Staging): Promise<TargetReport>;
 }
 
-/** @throws QuantcError E_BUDGET, and whatever compiling throws */
+/** @throws QuantcError E_BUDGET, E_BUDGET_TARGET, and whatever compiling throws */
 export async function compileWithin(run: BudgetRun): Promise<TargetReport> {
   const { terms, request, target, cache, staging } = run;
+  requireProvider(terms, target);
+  // No mix of precisions makes a provider take more: there is nothing to search for.
+  if (terms.every(({ metric }) => metric === 'coverage'))
+    return keepCovered(terms, await run.compile(undefined, staging));
   const wantsLatency = terms.some(({ metric }) => metric === 'latency');
   const key = [...(await keyOf(run)), asksForLikeness(terms), wantsLatency && machine()];
   /** The last mix that was compiled, which most often is the one that is kept. */
@@ -86,7 +97,7 @@ async function keyOf({ request, target, terms }: BudgetRun): Promise<unknown[]> 
     ...options
   } = request;
   const model = readModel(request.model);
-  const batchOfModel = specialize(model, request.dims ?? {}, target).length > 0;
+  const batchOfModel = specializeFor(request, model, target).length > 0;
   const open = async (path: string | undefined, split: 'calib' | 'eval') =>
     path === undefined ? undefined : openData(path, split, model.graph.inputs, { batchOfModel });
   const held = await open(evaluation, 'eval');
@@ -107,12 +118,13 @@ const ROUNDS = 40;
 
 /** Medians of the float model and the emitted one, side by side on one sample. */
 async function raced(
-  { model, eval: evaluation, calib, threads, dims = {} }: CompileRequest,
+  request: CompileRequest,
   target: Target,
   emitted: string,
 ): Promise<NonNullable<Measured['latency']>> {
+  const { model, eval: evaluation, calib, threads } = request;
   const sized = readModel(model);
-  const batchOfModel = specialize(sized, dims, target).length > 0;
+  const batchOfModel = specializeFor(request, sized, target).length > 0;
   const { inputs } = sized.graph;
   const [path, split] = evaluation ? ([evaluation, 'eval'] as const) : ([calib, 'calib'] as const);
   const data =

@@ -3,8 +3,10 @@ import { type DataSet, sameSamples } from '../calibration/dataset.js';
 import type { Model } from '../ir/graph.js';
 import type { Ledger } from '../pipeline/ledger.js';
 import { precisionFor } from '../recipe.js';
+import { isProfile } from '../target/profiled.js';
 import type { Target } from '../target/target.js';
 import { type FixedDim, withDims } from './dims.js';
+import { checkFixed } from './fixed-inputs.js';
 import { halfOf } from './halves.js';
 import { ownTexts, type Remember } from './own-texts.js';
 import type { CompileRequest } from './request.js';
@@ -30,7 +32,10 @@ async function openOnce(
 
   async function opening(): Promise<DataSet> {
     try {
-      return await openData(path, split, model.graph.inputs, { onProgress, batchOfModel: fixed.length > 0 });
+      const options = { onProgress, batchOfModel: fixed.length > 0 };
+      const data = await openData(path, split, model.graph.inputs, options);
+      await checkFixed(model, data);
+      return data;
     } catch (error) {
       throw withDims(error, fixed);
     }
@@ -61,19 +66,21 @@ export async function dataFor(
       'W_EVAL_SPLIT',
       `without --calib, ${seen.count} samples of --eval gave the ranges and chose the mix; the score is that of the other ${unseen.count}`,
     );
-    return { precision: 'int8' as const, ranges: seen, samples: seen, evaluation: unseen };
+    const precision = target.whole ? precisionFor('auto', target, true, model) : 'int8';
+    return { precision, ranges: seen, samples: seen, evaluation: unseen };
   }
   if (calib && evaluation && calib.source === evaluation.source && sameSamples(calib, evaluation)) {
     ledger.note('warning', 'W_EVAL_SEEN', 'the score is taken on the very samples that calibration sees');
   }
-  const precision = precisionFor(request.precision ?? 'auto', target, calib !== undefined);
+  const precision = precisionFor(request.precision ?? 'auto', target, calib !== undefined, model);
   // What is quantized without ranges is rounded by samples all the same, where there are some.
   const rounds = precision !== 'float';
   const taken =
     calib && rounds
       ? await oneByOne(calib, model)
       : await ownTexts(request, precision, model, ledger, remember);
-  const ranges = precision === 'int8' ? (taken ?? randomSamples(model, true, ledger)) : taken;
+  const isStatic = precision === 'int8' || isProfile(precision);
+  const ranges = isStatic ? (taken ?? randomSamples(model, true, ledger)) : taken;
   const samples = calib ?? evaluation ?? ranges ?? randomSamples(model, false, ledger);
   return { precision, ranges, samples, evaluation };
 }

@@ -3,22 +3,17 @@ import type { Model } from '../ir/graph.js';
 import type { PassEvent } from '../pipeline/run.js';
 import type { Precision } from '../recipe.js';
 import type { Target } from '../target/target.js';
-import type { DimSizes } from './dims.js';
 import type { LayoutName } from './layout.js';
 import type { RangeMethod } from './range-method.js';
+import type { Specialization } from './specialize.js';
 import type { WeightRequest } from './weight-request.js';
 
 /** What to compile, for whom, and how. */
-export interface CompileRequest extends WeightRequest {
+export interface CompileRequest extends WeightRequest, Specialization {
   /** Path of an .onnx file. It is never written to. */
   readonly model: string;
   /** Names of built-in targets or aliases (`cpu`), or targets of your own. Default `cpu`. */
   readonly targets?: readonly (string | Target)[];
-  /**
-   * Open dimensions of the inputs that become numbers before anything else, by name, or by `input:axis` where they have
-   * none. Data must have these sizes.
-   */
-  readonly dims?: DimSizes;
   /** Default `auto`. */
   readonly precision?: Precision;
   /** Data for calibration and for evaluation; see `openData`. */

@@ -5,6 +5,7 @@ import { QuantcError } from '../errors/error.js';
 import type { Model } from '../ir/graph.js';
 import type { Ledger } from '../pipeline/ledger.js';
 import { withSession } from '../runtime/session.js';
+import { fixedFeeds } from './fixed-inputs.js';
 
 /**
  * Random feeds, where there are no data: they run the model for the proof. Static ranges from them are a guess, and
@@ -14,7 +15,7 @@ import { withSession } from '../runtime/session.js';
  */
 export function randomSamples(model: Model, ranges: boolean, ledger: Ledger): DataSet | undefined {
   try {
-    const samples = syntheticData(model.graph.inputs);
+    const samples = syntheticData(model.graph.inputs, { values: fixedFeeds(model) });
     if (ranges) {
       ledger.note(
         'warning',

@@ -1,13 +1,13 @@
 import { Command } from 'commander';
-import type { DimSizes } from '../../compile/dims.js';
 import { type LayoutName, parseLayout } from '../../compile/layout.js';
 import { parseRangeMethod, type RangeMethod } from '../../compile/range-method.js';
+import type { Specialization } from '../../compile/specialize.js';
 import { parseWeightMethod, type WeightRequest } from '../../compile/weight-request.js';
 import { type CompileEvent, type CompileRequest, compile } from '../../compile.js';
 import { ALGORITHMS, type Precision, parsePrecision } from '../../recipe.js';
 import { VERSION } from '../../report/version.js';
 import { interruptible } from '../interrupt.js';
-import { collect, collectDims, collectNames } from '../option.js';
+import { collect, collectDims, collectFixed, collectNames } from '../option.js';
 import { watchProgress } from '../progress.js';
 import { parseBytes, parseCount } from '../quantity.js';
 import { nextSteps, summary } from '../summary.js';
@@ -17,7 +17,8 @@ import { passTracer, traceLevel } from '../trace.js';
 interface Options extends WeightRequest {
   readonly target?: readonly string[];
   readonly precision: Precision;
-  readonly dim?: DimSizes;
+  readonly dim?: Specialization['dims'];
+  readonly fix?: Specialization['fix'];
   readonly calib?: string;
   readonly eval?: string;
   readonly ranges?: RangeMethod;
@@ -62,6 +63,11 @@ export function make(): Command {
       '--dim <name=size>',
       'make an open dimension of the inputs a number: batch=1, or input_ids:1=128 by input and axis; may be repeated',
       collectDims,
+    )
+    .option(
+      '--fix <input=value>',
+      'an input always has this value (numbers, with commas between): what hangs on it is decided now; may be repeated',
+      collectFixed,
     )
     .option('--calib <data>', 'data that activation ranges are taken from')
     .option('--eval <data>', 'data that both models are scored on; calibration never sees them')

@@ -1,11 +1,11 @@
 import { Command } from 'commander';
 import { resolveTargets } from '../../../targets/index.js';
-import type { DimSizes } from '../../compile/dims.js';
 import { refuseCoverage } from '../../compile/provider-verdict.js';
+import type { Specialization } from '../../compile/specialize.js';
 import { type Explanation, explain } from '../../explain.js';
 import { parsePrecision } from '../../recipe.js';
 import { everyNode, grouped } from '../ledger-text.js';
-import { collect, collectDims } from '../option.js';
+import { collect, collectDims, collectFixed } from '../option.js';
 import { heading, print, printJson } from '../terminal.js';
 import { passTracer } from '../trace.js';
 import { verdictText } from '../verdict-text.js';
@@ -14,7 +14,8 @@ interface Options {
   readonly target: string;
   readonly precision: ReturnType<typeof parsePrecision>;
   readonly exclude?: readonly string[];
-  readonly dim?: DimSizes;
+  readonly dim?: Specialization['dims'];
+  readonly fix?: Specialization['fix'];
   readonly asIs?: boolean;
   readonly strict?: boolean;
   readonly all?: boolean;
@@ -45,6 +46,7 @@ export function make(): Command {
     .option('--dim <name=size>', 'as for compile; may be repeated', collectDims)
     .option('--as-is', 'judge the file as it stands, without compiling it: for mobile targets')
     .option('--strict', 'fail where the provider of a mobile target leaves a node')
+    .option('--fix <input=value>', 'as for compile; may be repeated', collectFixed)
     .option('--all', 'a row for every node, in graph order')
     .option('--json', 'print one JSON document')
     .addHelpText(
@@ -60,13 +62,22 @@ Examples
 Next: quantc compile model.onnx --target cpu --calib <data>`,
     )
     .action(async (path: string, options: Options) => {
-      const { exclude, precision, dim: dims, asIs, strict } = options;
+      const { exclude, precision, dim: dims, fix, asIs, strict } = options;
       const targets = resolveTargets([options.target]);
       const found: Explanation[] = [];
       for (const { name: target } of targets) {
         const onPass = passTracer(target);
         found.push(
-          await explain({ model: path, target, precision, exclude, dims, asIs, ...(onPass && { onPass }) }),
+          await explain({
+            model: path,
+            target,
+            precision,
+            exclude,
+            dims,
+            fix,
+            asIs,
+            ...(onPass && { onPass }),
+          }),
         );
       }
       if (options.json) printJson(found.length === 1 ? found[0] : { targets: found });
