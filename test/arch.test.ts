@@ -20,6 +20,7 @@ const LAYERS: readonly (readonly [area: string, mayImport: readonly string[]])[]
     'src/rewrite',
     ['src/errors', 'src/ir', 'src/text', 'src/quant', 'src/onnx', 'src/pipeline', 'src/target'],
   ],
+  ['src/autodiff', ['src/errors', 'src/ir']],
   ['src/kernels', ['src/errors', 'src/ir', 'src/quant', 'src/onnx']],
   ['src/transformer', ['src/errors', 'src/ir', 'src/pipeline']],
   ['src/runtime', ['src/errors', 'src/ir', 'src/quant', 'src/onnx', 'src/pipeline', 'src/target']],
@@ -56,6 +57,7 @@ const LAYERS: readonly (readonly [area: string, mayImport: readonly string[]])[]
   ['src/codegen', ['src/errors', 'src/ir', 'src/pipeline']],
   ['src/report', ['src/errors', 'src/ir', 'src/quant', 'src/pipeline', 'src/target', 'src/calibration']],
   ['src/compile', ['*']],
+  ['src/build', ['*']],
   ['src/cli', ['*']],
   ['examples', ['src/index.ts', 'src/compile']],
   ['models', ['src/errors', 'src/ir', 'src/onnx', 'src/calibration', 'src/index.ts']],
@@ -64,7 +66,7 @@ const LAYERS: readonly (readonly [area: string, mayImport: readonly string[]])[]
 ];
 
 /** The public face hands on to the compiler that is built on it: by type, and when it is called. */
-const HANDED_ON = ['src/compile.ts', 'src/report/report.ts'];
+const HANDED_ON = ['src/compile.ts', 'src/report/report.ts', 'src/build/config.ts', 'src/build/build.ts'];
 
 /** The composition root: what puts the parts together, and is the only one that knows them all. */
 const COMPOSITION = /^src\/(?:compile|explain|prove|recipe)\b/;
