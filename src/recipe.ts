@@ -13,6 +13,7 @@ import { insertQdq } from '../passes/insert-qdq.js';
 import { keepFloat } from '../passes/keep-float.js';
 import { mixPrecision } from '../passes/mix-precision.js';
 import { moveBatchTransposes } from '../passes/move-batch-transposes.js';
+import { nameNodes } from '../passes/name-nodes.js';
 import { placeOnExecutor } from '../passes/place-on-executor.js';
 import { planIntegerKernels } from '../passes/plan-integer-kernels.js';
 import { protectLayers } from '../passes/protect-layers.js';
@@ -70,7 +71,8 @@ export function parsePrecision(name: string): Precision {
 const INTEGER: readonly Precision[] = ['int8', 'int8-dynamic'];
 
 /** What a target has kernels for. */
-function precisionsOf({ whole, executor }: Target): readonly Precision[] {
+function precisionsOf({ whole, executor, precisions }: Target): readonly Precision[] {
+  if (precisions) return ['auto', ...(precisions as readonly Precision[])];
   if (whole) return ['auto', ...whole, 'float'];
   return PRECISIONS.filter((each) => !isProfile(each) && !(executor && INTEGER.includes(each)));
 }
@@ -95,25 +97,21 @@ export function precisionFor(
     });
   }
   if (wanted !== 'auto') return wanted;
+  if (target.precisions) return firstOf(target.precisions, calibrated);
   if (target.whole) return profileFor(model);
   return target.executor ? 'int4' : calibrated ? 'int8' : 'int8-dynamic';
 }
 
-/** One of the precisions that a target names. */
-function among(
-  named: readonly string[],
-  wanted: Precision,
-  target: string,
+/** The first that a target names, or the one after it where the first wants data and there are none. */
+function firstOf(
+  [first, second = first]: readonly string[],
   calibrated: boolean,
 ): Exclude<Precision, 'auto'> {
-  const [first, second = first] = named;
-  const chosen = wanted === 'auto' ? (first === 'int8' && !calibrated ? second : first) : wanted;
-  if (named.includes(chosen!)) return chosen as Exclude<Precision, 'auto'>;
-  throw new QuantcError('E_PRECISION_TARGET', `${target} has no use for ${wanted}`, {
-    kind: 'usage',
-    hint: `Choose one of ${named.join(', ')}.`,
-  });
+  return (first === 'int8' && !calibrated ? second : first) as Exclude<Precision, 'auto'>;
 }
+
+/** Arithmetic in 16 bits, and what sessions need to take it. */
+const IN_HALF: readonly Pass[] = [convertToHalf, moveBatchTransposes, nameNodes];
 
 /** The passes of one compilation: first those that change no result, then those that make it small. */
 export interface Recipe {
@@ -255,10 +253,10 @@ function quantizing(precision: Exclude<Precision, 'auto'>, chosen: readonly Algo
     case 'int4':
     case 'int2':
     case 'int8-blocks':
-      return [protectLayers, quantizeWeightsNbits, compressWeights, convertToHalf, moveBatchTransposes];
+      return [protectLayers, quantizeWeightsNbits, compressWeights, ...IN_HALF];
     case 'fp16':
     case 'bf16':
-      return [convertToHalf, moveBatchTransposes];
+      return IN_HALF;
     case 'float':
       return [];
   }
