@@ -4,85 +4,68 @@
  */
 import {
   addInitializer,
-  biasScaleFloor,
-  createNode,
   definePass,
   type Graph,
+  type Model,
   type Node,
   type NodePlan,
   type NodePosition,
-  type NodeSpec,
   type Parameters,
   type PassContext,
   type Plan,
   placementOf,
   planFact,
   type QuantizedType,
-  type QuantizedWeight,
-  quantizedBias,
+  quantize,
   quantizedWeight,
   rangeOf,
   rangesFact,
   removeNode,
-  renameNode,
   replaceAllUses,
   roleOf,
   setInput,
   startOf,
-  type Target,
-  type Tensor,
+  Tensor,
   targetFact,
   tensorType,
   typeBounds,
   type Value,
 } from '../src/index.js';
-import { type Grid, Grids, type Width, widthOf } from './insert-qdq/grids.js';
-import { type Scales, scalesOf } from './insert-qdq/scales.js';
+import { type Grid, Grids, widthAt, widthOf } from './insert-qdq/grids.js';
+import { dequantized, named } from './insert-qdq/nodes.js';
+import { Weights } from './insert-qdq/weights.js';
 
 export const insertQdq = definePass({
   name: 'insert-qdq',
   doc: 'x → kernel → y becomes x → Q → DQ → kernel → Q → DQ → y where the plan names an integer kernel',
   needs: ['planned', 'calibrated'],
   run(model, context) {
-    new Insertion(model.graph, context).run();
+    new Insertion(model, context).run();
   },
 });
-
-/** A node named for its output: no two values share a name, and ONNX Runtime refuses nodes that do. */
-function named(position: NodePosition, spec: NodeSpec): Node {
-  const node = createNode(position, spec);
-  renameNode(node, node.outputs[0]!.name);
-  return node;
-}
-
-/** A quantized weight in the graph. */
-interface StoredWeight {
-  readonly tensor: QuantizedWeight;
-  readonly q: Value;
-  readonly scale: Value;
-  readonly zeroPoint: Value;
-}
 
 class Insertion {
   readonly #graph: Graph;
   readonly #context: PassContext;
-  readonly #target: Target;
   readonly #plan: Plan;
   readonly #grids: Grids;
+  readonly #weights: Weights;
   /** DequantizeLinear outputs that stand for each quantized value, in 8 bits and in 16. */
   readonly #dequantized = new Map<Value, { narrow?: Value; wide?: Value }>();
   /** The grid of each such output. */
   readonly #gridOfOutput = new Map<Value, Grid>();
-  /** Weights by the value they were and how their scales lie: nodes that share one share its integers. */
-  readonly #weights = new Map<Value, Map<string, StoredWeight>>();
+  /** Parameters of values that carry a constant's bytes on, by the constant. */
+  readonly #carried = new Map<NodePlan, Parameters>();
 
-  constructor(graph: Graph, context: PassContext) {
+  constructor({ graph }: Model, context: PassContext) {
     this.#graph = graph;
     this.#context = context;
-    this.#target = targetFact.get(context);
     this.#plan = planFact.get(context);
-    this.#grids = new Grids(graph, this.#target.activation, (parameters) =>
+    this.#grids = new Grids(graph, targetFact.get(context).activation, (parameters) =>
       rangeOf(parameters, rangesFact.get(context)),
+    );
+    this.#weights = new Weights(graph, context, this.#plan, (plan, input) =>
+      this.#gridOfOutput.get(this.#dequantized.get(input)?.[widthOf(plan)] ?? input),
     );
   }
 
@@ -90,6 +73,8 @@ class Insertion {
     const { values, givers } = placementOf(this.#plan);
     for (const [value, parameters] of values) {
       const giver = givers.get(value);
+      if (giver?.row.output === 'same' && giver.node.inputs[0]?.isConstant)
+        this.#carried.set(giver, parameters);
       this.#quantizeValue(value, parameters, giver);
     }
     for (const each of this.#plan.nodes.values()) {
@@ -107,11 +92,11 @@ class Insertion {
   #quantizeValue(value: Value, parameters: Parameters, giver: NodePlan | undefined): void {
     const readers = value.uses.flatMap(({ node, index }) => {
       const plan = this.#plan.nodes.get(node);
-      return plan && roleOf(plan.row, index) === 'activation' ? [widthOf(plan)] : [];
+      return plan && roleOf(plan.row, index) === 'activation' ? [widthAt(plan, index)] : [];
     });
     const width = giver ? widthOf(giver) : readers.includes('narrow') ? 'narrow' : 'wide';
     const position = value.producer ? { after: value.producer } : startOf(this.#graph);
-    const pair = this.#pair(value, value.name, parameters, width, position);
+    const pair = this.#pair(value, value.name, this.#grids.of(parameters, width), position);
     const stands = pair.dequantize.outputs[0]!;
     if (giver) {
       replaceAllUses(value, stands);
@@ -121,17 +106,15 @@ class Insertion {
     const other = width === 'wide' ? 'narrow' : 'wide';
     if (readers.includes(other)) {
       const from = giver ? stands : value;
-      const second = this.#pair(from, `${value.name}_${other}`, parameters, other, {
-        after: pair.dequantize,
-      });
+      const grid = this.#grids.of(parameters, other);
+      const second = this.#pair(from, `${value.name}_${other}`, grid, { after: pair.dequantize });
       known[other] = second.dequantize.outputs[0]!;
     }
     for (const each of [value, stands]) this.#dequantized.set(each, known);
     if (giver?.tail) this.#dropTail(giver.node, giver.tail, pair.quantize, this.#gridOfOutput.get(stands)!);
   }
 
-  #pair(value: Value, name: string, parameters: Parameters, width: Width, position: NodePosition) {
-    const grid = this.#grids.of(parameters, width);
+  #pair(value: Value, name: string, grid: Grid, position: NodePosition) {
     const inputs = [grid.scaleValue, grid.zeroPoint];
     const quantize = named(position, {
       opType: 'QuantizeLinear',
@@ -164,123 +147,47 @@ class Insertion {
     const { node, row } = plan;
     const role = roleOf(row, index);
     if (role === 'activation') {
-      const stands = this.#dequantized.get(input)?.[widthOf(plan)];
+      const stands = this.#dequantized.get(input)?.[widthAt(plan, index)];
       if (stands) setInput(node, index, stands);
-      else if (input.isConstant) setInput(node, index, this.#quantizeConstant(plan, input.constant!));
-    } else if (role === 'weight') this.#quantizeWeight(plan, input, index);
+      else if (input.isConstant) setInput(node, index, this.#quantizeConstant(plan, input.constant!, index));
+    } else if (role === 'weight') this.#weights.quantize(plan, input, index);
   }
 
-  /** A constant that an elementwise kernel reads as data: one scale, the activations' dtype. */
-  #quantizeConstant(plan: NodePlan, tensor: Tensor): Value {
-    const { dtype } = this.#grids.typeOf(widthOf(plan));
-    const { q, scale, zeroPoint } = quantizedWeight(tensor, { dtype, symmetric: false });
+  /**
+   * A constant that a kernel reads as data: one scale, the activations' dtype; that of what leaves the kernel, where it
+   * only moves bytes.
+   */
+  #quantizeConstant(plan: NodePlan, tensor: Tensor, index: number): Value {
     const add = (part: Tensor, what: string) => addInitializer(this.#graph, part, `${tensor.name}_${what}`);
-    const stored = [add(q, 'quantized'), add(scale, 'scale'), add(zeroPoint, 'zero_point')];
-    return this.#dequantize(plan.node, tensor.name, stored);
-  }
-
-  /** The weight, and with it the bias, whose scale follows from the weight's and the activation's. */
-  #quantizeWeight(plan: NodePlan, weight: Value, index: number): void {
-    const { node } = plan;
-    const scales = scalesOf(plan);
-    const { tensor, q, scale, zeroPoint } = this.#storedWeight(weight, scales);
-    setInput(node, index, this.#dequantize(node, weight.name, [q, scale, zeroPoint], scales));
-    this.#context.ledger.record(node, {
-      bytesBefore: weight.constant!.byteLength,
-      bytesAfter: tensor.q.byteLength,
-    });
-    const bias = this.#biasOf(plan);
-    if (bias === undefined) return;
-    // A row or a scalar is the same bias as a list, which is what an axis of scales fits.
-    const list = bias.value.constant!.with({ shape: [bias.value.constant!.count] });
-    const integers = quantizedBias(list, bias.grid.scale, tensor.scale).q;
-    const { name } = bias.value;
-    const parts = [
-      addInitializer(this.#graph, integers, `${name}_quantized`),
-      this.#biasScale(node, name, bias.grid, scale),
-    ];
-    setInput(node, bias.index, this.#dequantize(node, name, parts, { axis: 0 }));
-  }
-
-  /**
-   * The bias that a kernel adds in int32, with the grid of the activation that its scale follows from. Blocks of
-   * weights have no one scale for an output, so that a bias beside them stays float.
-   */
-  #biasOf(plan: NodePlan): { value: Value; index: number; grid: Grid } | undefined {
-    const { node, row } = plan;
-    if (scalesOf(plan).blockSize !== undefined) return undefined;
-    const [input] = node.inputs;
-    const grid = input && this.#gridOfOutput.get(this.#dequantized.get(input)?.[widthOf(plan)] ?? input);
-    const index = row.inputs.indexOf('bias');
-    const value = index < 0 ? undefined : node.inputs[index];
-    return value?.constant && grid ? { value, index, grid } : undefined;
-  }
-
-  /** Integers that serve every kernel which reads this weight so: no scale may be too small for any of their biases. */
-  #storedWeight(weight: Value, { axis, blockSize }: Scales): StoredWeight {
-    const known = this.#weights.get(weight) ?? new Map<string, StoredWeight>();
-    this.#weights.set(weight, known);
-    const key = `${axis}/${blockSize}`;
-    let stored = known.get(key);
-    if (stored === undefined) {
-      let scaleFloor: Float64Array | undefined;
-      for (const use of weight.uses) {
-        const plan = this.#plan.nodes.get(use.node);
-        if (!plan || roleOf(plan.row, use.index) !== 'weight') continue;
-        const scales = scalesOf(plan);
-        if (scales.axis !== axis || scales.blockSize !== blockSize) continue;
-        const bias = this.#biasOf(plan);
-        if (bias === undefined) continue;
-        const floor = biasScaleFloor(bias.value.constant!.toFloat32(), bias.grid.scale);
-        scaleFloor = scaleFloor?.map((least, channel) => Math.max(least, floor[channel]!)) ?? floor;
-      }
-      const tensor = quantizedWeight(weight.constant!, {
-        dtype: this.#target.weight.dtype as QuantizedType,
-        symmetric: true,
-        clamp: this.#target.weight.limit,
-        ...(axis !== undefined && { granularity: blockSize === undefined ? 'axis' : { blockSize }, axis }),
-        ...(scaleFloor && { scaleFloor }),
-      });
-      const add = (part: Tensor, what: string) => addInitializer(this.#graph, part, `${weight.name}_${what}`);
-      const [q, scale] = [add(tensor.q, 'quantized'), add(tensor.scale, 'scale')];
-      stored = { tensor, q, scale, zeroPoint: add(tensor.zeroPoint, 'zero_point') };
-      known.set(key, stored);
+    const carried = index === 0 ? this.#carried.get(plan) : undefined;
+    if (carried) {
+      const grid = this.#grids.of(carried, widthOf(plan));
+      const q = add(onGrid(tensor, grid), 'quantized');
+      return dequantized(plan.node, tensor.name, [q, grid.scaleValue, grid.zeroPoint]);
     }
-    return stored;
+    const { dtype } = this.#grids.typeOf(widthAt(plan, index));
+    const { q, scale, zeroPoint } = quantizedWeight(tensor, { dtype, symmetric: false });
+    const stored = [add(q, 'quantized'), add(scale, 'scale'), add(zeroPoint, 'zero_point')];
+    return dequantized(plan.node, tensor.name, stored);
   }
+}
 
-  /**
-   * float32(s_x · s_w), which the kernel demands of a bias: computed in the graph, where every executor folds it while
-   * loading, since both factors are in the file already.
-   */
-  #biasScale(reader: Node, name: string, grid: Grid, weightScale: Value): Value {
-    const product = named(
-      { before: reader },
-      {
-        opType: 'Mul',
-        inputs: [grid.scaleValue, weightScale],
-        outputs: [{ name: `${name}_scale`, type: weightScale.type }],
-      },
-    );
-    return product.outputs[0]!;
-  }
-
-  /** @param inputs integers, scale, and perhaps zero point */
-  #dequantize(reader: Node, name: string, inputs: readonly Value[], { axis, blockSize }: Scales = {}): Value {
-    const [q, scale] = inputs;
-    const node = named(
-      { before: reader },
-      {
-        opType: 'DequantizeLinear',
-        inputs,
-        // 1 is the operator's default; a per-tensor scale has no axis.
-        attributes: {
-          axis: axis === 1 || scale!.shape?.length === 0 ? undefined : axis,
-          block_size: blockSize,
-        },
-        outputs: [{ name: `${name || 'constant'}_dequantized`, type: tensorType('float', q!.shape) }],
-      },
-    );
-    return node.outputs[0]!;
-  }
+/** The constant's integers on a grid that others have, too. */
+function onGrid(tensor: Tensor, { scale, zero, zeroPoint }: Grid): Tensor {
+  const dtype = zeroPoint.dtype as QuantizedType;
+  const { shape } = tensor;
+  return Tensor.derive(
+    dtype,
+    shape,
+    [tensor],
+    ([floats]) =>
+      quantize(floats!.toFloat32(), {
+        dtype,
+        shape,
+        granularity: 'tensor',
+        scale: [scale],
+        zeroPoint: [zero],
+      }),
+    { name: `${tensor.name}_quantized` },
+  );
 }

@@ -2,9 +2,9 @@
 import { basename } from 'node:path';
 import { originalNames } from '../passes/shorten-names.js';
 import { resolveTargets } from '../targets/index.js';
-import { type Specialization, specializeFor } from './compile/specialize.js';
 import { exclusionOf } from './compile/exclusion.js';
 import { judgeFile, verdictFor } from './compile/provider-verdict.js';
+import { type Specialization, specializeFor } from './compile/specialize.js';
 import { tellWeights } from './compile/weight-request.js';
 import type { Model, Value } from './ir/graph.js';
 import { readModel } from './onnx/read.js';
@@ -14,6 +14,7 @@ import { type PassEvent, runPipeline } from './pipeline/run.js';
 import { type Precision, precisionFor, recipeFor } from './recipe.js';
 import { createEngine } from './runtime/engine.js';
 import { exclusionFact, targetFact } from './target/facts.js';
+import { profiled } from './target/profiled.js';
 import type { Target } from './target/target.js';
 import type { ProviderVerdict } from './target/verdict.js';
 
@@ -47,14 +48,14 @@ export interface Explanation {
 export async function explain(request: ExplainRequest): Promise<Explanation> {
   const [target] = resolveTargets([request.target ?? 'cpu']);
   if (request.asIs) return explainFile(request, target!);
-  const precision = precisionFor(request.precision ?? 'auto', target!, true);
+  const model = readModel(request.model);
+  const precision = precisionFor(request.precision ?? 'auto', target!, true, model);
   const { fusions, lowerings, executor } = target!;
   const recipe = recipeFor(precision, undefined, { fusions, lowerings, beside: executor !== undefined });
-  const model = readModel(request.model);
   const ledger = new Ledger();
   specializeFor(request, model, target, ledger);
   const facts = new Map<string, unknown>();
-  targetFact.set({ facts }, target!);
+  targetFact.set({ facts }, profiled(target!, precision));
   tellWeights(facts, precision, {});
   const { onPass } = request;
   const options = { engine: rangeless(), ledger, facts, ...(onPass && { onPass }) };

@@ -84,6 +84,7 @@ export { computedFromSizes, type ExecutorTable, type OperatorRow, takes } from '
 export { type Parameters, type Placement, placementOf, rangeOf, sourcesOf } from './target/placement.js';
 export { type Exclusion, type NodePlan, type Plan, planStatic } from './target/plan.js';
 export { planSaving } from './target/plan-saving.js';
+export { isProfile, profiled } from './target/profiled.js';
 export * from './target/provider.js';
 export { type ScalarQuantization, scalarQuantization } from './target/quantized-scalar.js';
 export * from './target/target.js';

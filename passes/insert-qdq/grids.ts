@@ -16,8 +16,12 @@ import {
 /** Bits of an activation: the target's usual ones, or 16. */
 export type Width = 'narrow' | 'wide';
 
-/** What a kernel of the plan reads and gives. */
+/** What a kernel of the plan gives, and reads but for exceptions. */
 export const widthOf = ({ wide }: NodePlan): Width => (wide ? 'wide' : 'narrow');
+
+/** What it reads as input `index`. */
+export const widthAt = (plan: NodePlan, index: number): Width =>
+  plan.row.eightBits?.includes(index) ? 'narrow' : widthOf(plan);
 
 /** Scale and zero point of one quantized value, as numbers and as initializers. */
 export interface Grid {

@@ -7,7 +7,9 @@ export interface Scales {
 }
 
 /** Where they lie in the weight that a kernel of the plan reads, as its row says. */
-export function scalesOf({ node, row }: NodePlan): Scales {
+export function scalesOf({ node, row, wide }: NodePlan): Scales {
   const block = row.weightBlock?.(node);
-  return block ? { axis: block.axis, blockSize: block.size } : { axis: row.weightAxis?.(node) };
+  return block
+    ? { axis: block.axis, blockSize: block.size }
+    : { axis: row.weightAxis?.(node, wide === true) };
 }

@@ -5,7 +5,9 @@
 import type { Graph, Node, Value } from '../ir/graph.js';
 import { knownElements, soleReader, startsAtZero } from './conditions.js';
 import { saving } from './cost.js';
+import { planWhole } from './plan-whole.js';
 import { lookUp, roleOf, spoiltBy, type Target, type TargetRow } from './target.js';
+import { widen } from './widen.js';
 
 /** A node that an integer kernel takes. */
 export interface NodePlan {
@@ -21,6 +23,8 @@ export interface NodePlan {
   readonly wide?: true;
   /** Why they have not, where it was asked for. */
   readonly narrow?: string;
+  /** Its weight has fewer bits than the target's weights. */
+  readonly weightBits?: 4;
 }
 
 export interface Plan {
@@ -39,6 +43,7 @@ export type Exclusion = (node: Node) => string | undefined;
  * @param exclude answers with a reason for a node that must stay float.
  */
 export function planStatic(graph: Graph, target: Target, exclude: Exclusion = () => undefined): Plan {
+  if (target.whole) return planWhole(graph, target, exclude);
   const draft = new Draft(target);
   for (const node of graph.nodes()) {
     const excluded = exclude(node);
@@ -55,7 +60,7 @@ export function planStatic(graph: Graph, target: Target, exclude: Exclusion = ()
   draft.mindSpoilt();
   draft.settle();
   draft.weigh();
-  draft.widen();
+  widen(draft.nodes, draft.givers, target);
   for (const { node, tail } of draft.nodes.values()) {
     draft.declined.delete(node);
     if (tail) draft.declined.delete(tail);
@@ -71,7 +76,7 @@ class Draft {
   readonly nodes = new Map<Node, NodePlan>();
   readonly declined = new Map<Node, string>();
   /** Plan of the node whose kernel gives this value. */
-  readonly #givers = new Map<Value, NodePlan>();
+  readonly givers = new Map<Value, NodePlan>();
   readonly #target: Target;
 
   constructor(target: Target) {
@@ -84,7 +89,7 @@ class Draft {
     const outputs = row.parts ? node.outputs : [output];
     const plan: NodePlan = { node, row, output, outputs, ...(tail && { tail }) };
     this.nodes.set(node, plan);
-    for (const each of outputs) this.#givers.set(each, plan);
+    for (const each of outputs) this.givers.set(each, plan);
   }
 
   /** An absorbable activation that alone reads the node's output. */
@@ -97,7 +102,7 @@ class Draft {
 
   /** The value leaves an integer kernel quantized. */
   #arrivesQuantized(value: Value): boolean {
-    const giver = this.#givers.get(value);
+    const giver = this.givers.get(value);
     return giver !== undefined && giver.row.output !== 'float';
   }
 
@@ -118,7 +123,7 @@ class Draft {
 
   #remove(plan: NodePlan, reason: string): void {
     this.nodes.delete(plan.node);
-    for (const output of plan.outputs) this.#givers.delete(output);
+    for (const output of plan.outputs) this.givers.delete(output);
     this.declined.set(plan.node, reason);
   }
 
@@ -210,24 +215,6 @@ class Draft {
     }
   }
 
-  /** 16 bits for the activations of those that were asked for, and of what moves their bytes on. */
-  widen(): void {
-    const { wide, wantsWide } = this.#target.activation;
-    if (wantsWide === undefined) return;
-    for (const plan of [...this.nodes.values()]) {
-      const { node, row } = plan;
-      const before = row.output === 'same' ? this.#givers.get(node.inputs[0]!) : undefined;
-      if (before === undefined ? !wantsWide(node) : !before.wide) continue;
-      const takes = wide !== undefined && row.wide === true;
-      const mark = takes
-        ? ({ wide: true } as const)
-        : { narrow: `activations of 16 bits were asked for, but ${row.kernel} takes 8` };
-      const marked = { ...plan, ...mark };
-      this.nodes.set(node, marked);
-      for (const output of plan.outputs) this.#givers.set(output, marked);
-    }
-  }
-
   /** Candidates joined by quantized values. */
   #regions(): NodePlan[][] {
     const seen = new Set<NodePlan>();
@@ -240,7 +227,7 @@ class Draft {
       for (let plan = waiting.pop(); plan !== undefined; plan = waiting.pop()) {
         region.push(plan);
         const neighbours = this.#activations(plan).flatMap((value) => [
-          this.#givers.get(value),
+          this.givers.get(value),
           ...this.#quantizedReaders(value),
         ]);
         if (plan.row.output !== 'float')

@@ -1,0 +1,30 @@
+/** Bits of activations and weights, node by node, once it is known which nodes a plan holds. */
+import type { Node, Value } from '../ir/graph.js';
+import type { NodePlan } from './plan.js';
+import type { Target } from './target.js';
+
+/**
+ * 16 bits for the activations of those that were asked for, and of what moves their bytes on; 4 for weights beside
+ * them. What a kernel does not take is said in its plan.
+ * @param plans in graph order; changed in place, as are the givers of values
+ */
+export function widen(
+  plans: Map<Node, NodePlan>,
+  givers: Map<Value, NodePlan>,
+  { activation: { wide, wantsWide }, weight: { wantsFour } }: Target,
+): void {
+  if (wantsWide === undefined) return;
+  for (const plan of [...plans.values()]) {
+    const { node, row } = plan;
+    const before = row.output === 'same' ? givers.get(node.inputs[0]!) : undefined;
+    if (before === undefined ? !wantsWide(node) : !before.wide) continue;
+    const takes = wide !== undefined && row.wide === true;
+    const mark = takes
+      ? ({ wide: true } as const)
+      : { narrow: `activations of 16 bits were asked for, but ${row.kernel} takes 8` };
+    const few = takes && row.fourBits && wantsFour?.(node);
+    const marked = { ...plan, ...mark, ...(few && { weightBits: 4 as const }) };
+    plans.set(node, marked);
+    for (const output of plan.outputs) givers.set(output, marked);
+  }
+}
