@@ -1,10 +1,10 @@
 /** How far the outputs of candidates lie from one model's, whose own outputs are computed once and kept. */
 import { isFloat } from '../ir/dtype.js';
 import type { Model } from '../ir/graph.js';
-import type { Tensor } from '../ir/tensor.js';
 import type { Judge, NoiseMetric } from '../pipeline/judge.js';
 import { withSession } from '../runtime/session.js';
 import type { Batch, DataSet } from './dataset.js';
+import { classesOf, divergence, elementsOf, scoresAmong, squaredError } from './scores.js';
 
 export interface OpenOptions {
   readonly threads?: number;
@@ -80,12 +80,6 @@ export async function openJudge(
   };
 }
 
-/** Elements that count: rows that only fill up a fixed batch repeat other samples and must not weigh twice. */
-function elementsOf(values: Float32Array, { count, padding }: Batch): number {
-  const end = (values.length / (count + padding)) * count;
-  return Number.isInteger(end) ? end : values.length;
-}
-
 /** What noise is relative to: the energy of the outputs, or the number of distributions. */
 function signalOf({ batch, outputs }: Kept, classes: number): number {
   let sum = 0;
@@ -95,23 +89,6 @@ function signalOf({ batch, outputs }: Kept, classes: number): number {
     else for (let i = 0; i < end; i++) sum += values[i]! * values[i]!;
   }
   return sum;
-}
-
-/** The output that holds scores of classes or words, where the data are judged by labels rather than by likeness. */
-function scoresAmong(outputs: Readonly<Record<string, Tensor>>, { metric }: DataSet): string | undefined {
-  const floats = Object.entries(outputs).filter(([, { dtype }]) => isFloat(dtype));
-  if (metric === 'sqnr') return undefined;
-  if (metric === undefined && (floats.length !== 1 || floats[0]![1].shape.length !== 2)) return undefined;
-  const rank = metric === 'perplexity' ? 3 : 2;
-  return floats.find(([, { shape }]) => shape.length >= rank && shape.at(-1)! > 1)?.[0];
-}
-
-/** Length of one distribution: the last axis of words, all that a sample has of classes. */
-function classesOf({ batch, outputs }: Kept, data: DataSet): number {
-  const [values] = outputs.values();
-  if (data.metric !== 'perplexity') return values!.length / (batch.count + batch.padding);
-  const ids = Object.values(batch.feeds).find(({ shape }) => shape.length === 2)!;
-  return values!.length / ids.count;
 }
 
 /** Rows whose first largest score is not that of their label. */
@@ -124,43 +101,4 @@ function wrongAnswers(found: Float32Array, end: number, classes: number, labels:
     if (best !== labels[row] || Number.isNaN(scores[best])) wrong += 1;
   }
   return wrong;
-}
-
-function squaredError(expected: Float32Array, found: Float32Array, end: number): number {
-  let sum = 0;
-  for (let i = 0; i < end; i++) sum += (expected[i]! - found[i]!) ** 2;
-  return sum;
-}
-
-/** Σ p·ln(p / q) over rows, where p and q are the softmax of scores, or the rows themselves where they are distributions. */
-function divergence(expected: Float32Array, found: Float32Array, end: number, classes: number): number {
-  let sum = 0;
-  for (let row = 0; row + classes <= end; row += classes) {
-    const p = expected.subarray(row, row + classes);
-    const given = isDistribution(p);
-    const [logP, logQ] = [logarithms(p, given), logarithms(found.subarray(row, row + classes), given)];
-    for (let i = 0; i < classes; i++) sum += Math.exp(logP[i]!) * (logP[i]! - logQ[i]!);
-  }
-  return Math.max(0, sum);
-}
-
-function isDistribution(row: Float32Array): boolean {
-  let sum = 0;
-  for (const each of row) {
-    if (!(each >= 0 && each <= 1)) return false;
-    sum += each;
-  }
-  return Math.abs(sum - 1) < 1e-3;
-}
-
-/** Below this a probability is rounding noise. */
-const LEAST = 1e-9;
-
-function logarithms(row: Float32Array, given: boolean): Float64Array {
-  if (given) return Float64Array.from(row, (each) => Math.log(Math.max(each, LEAST)));
-  const top = row.reduce((most, each) => Math.max(most, each), Number.NEGATIVE_INFINITY);
-  let sum = 0;
-  for (const each of row) sum += Math.exp(each - top);
-  const shift = top + Math.log(sum);
-  return Float64Array.from(row, (each) => Math.max(each - shift, Math.log(LEAST)));
 }

@@ -26,9 +26,12 @@ export type WeightBits = 2 | 4 | 8;
 export const WEIGHT_METHODS = ['rtn', 'mse', 'hqq'] as const;
 export type WeightMethod = (typeof WEIGHT_METHODS)[number];
 
+/** Bits of a grid: those of {@link WeightBits}, and 3, which no executor has kernels for, but which can be tried out. */
+export type GridBits = WeightBits | 3;
+
 /** What the integers of a block may be, and how they are found. */
 export interface BlockGrid {
-  readonly bits: WeightBits;
+  readonly bits: GridBits;
   /** The zero point is 2^(bits − 1) in every block, and is not stored. */
   readonly symmetric: boolean;
   readonly method: WeightMethod;

@@ -22,6 +22,7 @@ export interface BlockOptions {
 
 /** One quantization of a weight, whichever of its results is asked for. Plain data. */
 export interface BlockSpec extends BlockGrid {
+  readonly bits: WeightBits;
   readonly shape: readonly [number, number];
   readonly axis: 0 | 1;
   readonly blockSize: number;

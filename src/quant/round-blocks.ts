@@ -3,21 +3,38 @@
  * are multiplied with, then integers are chosen by `settleRows`, so that their errors add up to little in the product.
  */
 import { roundHalfEven } from './affine.js';
-import { type BlockFit, fitBlock } from './block-fit.js';
+import { type BlockFit, type BlockGrid, fitBlock } from './block-fit.js';
 import { type BlockBytes, BlockPacker, type BlockSpec, blockLayoutOf } from './block-weight.js';
 import { type Metric, settleRows } from './nearest-plane.js';
 
 /** Columns of the product that are rounded at a time. */
 const COLUMNS = 64;
 
+/** What is to be rounded, at any bits and in blocks of any size. */
+export type RoundSpec = Omit<BlockSpec, 'bits'> & BlockGrid;
+
+/** Gets each block's scale, zero point and integers. */
+export type PutBlock = (column: number, block: number, fit: BlockFit, integers: Uint8Array) => void;
+
 /**
  * @param values the weight, laid out as the spec says
  * @param metrics of equal parts of the inner dimension, in order
  */
 export function roundBlocks(values: Float32Array, spec: BlockSpec, metrics: readonly Metric[]): BlockBytes {
+  const packer = new BlockPacker(spec);
+  roundInto(values, spec, metrics, (...block) => packer.put(...block));
+  return packer.bytes;
+}
+
+/** The same for any grid, block by block. Parameters as for {@link roundBlocks}. */
+export function roundInto(
+  values: Float32Array,
+  spec: RoundSpec,
+  metrics: readonly Metric[],
+  put: PutBlock,
+): void {
   const { axis } = spec;
   const { inner, columns } = blockLayoutOf(spec);
-  const packer = new BlockPacker(spec);
   const importance = importanceOf(metrics, inner);
   for (let first = 0; first < columns; first += COLUMNS) {
     const count = Math.min(COLUMNS, columns - first);
@@ -26,18 +43,17 @@ export function roundBlocks(values: Float32Array, spec: BlockSpec, metrics: read
       for (let k = 0; k < inner; k++)
         weights[c * inner + k] = values[axis === 0 ? k * columns + first + c : (first + c) * inner + k]!;
     }
-    roundColumns(weights, first, spec, metrics, importance, packer);
+    roundColumns(weights, first, spec, metrics, importance, put);
   }
-  return packer.bytes;
 }
 
 function roundColumns(
   weights: Float32Array,
   first: number,
-  spec: BlockSpec,
+  spec: RoundSpec,
   metrics: readonly Metric[],
   importance: Float32Array,
-  packer: BlockPacker,
+  put: PutBlock,
 ): void {
   const { bits, blockSize } = spec;
   const { inner, blocks } = blockLayoutOf(spec);
@@ -70,13 +86,13 @@ function roundColumns(
   for (let c = 0; c < count; c++) {
     for (let b = 0; b < blocks; b++) {
       const start = c * inner + b * blockSize;
-      packer.put(first + c, b, fits[c * blocks + b]!, integers.subarray(start, start + blockSize));
+      put(first + c, b, fits[c * blocks + b]!, integers.subarray(start, start + blockSize));
     }
   }
 }
 
 /** The mean square of what each element is multiplied with, all together 1 on average; never quite 0. */
-function importanceOf(metrics: readonly Metric[], inner: number): Float32Array {
+export function importanceOf(metrics: readonly Metric[], inner: number): Float32Array {
   const importance = new Float32Array(inner);
   let sum = 0;
   metrics.forEach(({ matrix, size }, part) => {
