@@ -3,6 +3,7 @@ import type { DataSet } from '../calibration/dataset.js';
 import { QuantcError } from '../errors/error.js';
 import type { BudgetFigure, Evaluation, TargetReport } from '../report/report.js';
 import type { MixReport } from '../target/mix.js';
+import type { Target } from '../target/target.js';
 import type { BudgetTerm } from './budget.js';
 
 /** The figures of one compiled mix that budgets are about. */
@@ -14,6 +15,8 @@ export interface Measured {
   readonly sqnr: number | null;
   /** Median milliseconds of one inference, raced side by side. */
   readonly latency?: { readonly float: number; readonly ours: number };
+  /** Share of nodes that the target's provider takes. */
+  readonly coverage?: number;
   /** What the search found, where this compilation searched. */
   readonly mix?: MixReport;
 }
@@ -42,6 +45,17 @@ export function requireData(terms: readonly BudgetTerm[], evaluation: DataSet | 
   }
 }
 
+/** @throws QuantcError E_BUDGET_TARGET for a budget on coverage where every node runs anyway */
+export function requireProvider(terms: readonly BudgetTerm[], target: Target): void {
+  const term = terms.find(({ metric }) => metric === 'coverage');
+  if (term === undefined || target.provider !== undefined) return;
+  throw new QuantcError(
+    'E_BUDGET_TARGET',
+    `the budget "${term.text}" says nothing of ${target.name}, which runs every node`,
+    { kind: 'usage', hint: 'Coverage is what a mobile target takes; `quantc targets` lists them.' },
+  );
+}
+
 /** A budget on signal to noise is searched for by it, unless there are others that follow the scores. */
 export const asksForLikeness = (terms: readonly BudgetTerm[]): boolean =>
   terms.some(({ metric }) => metric === 'sqnr') &&
@@ -49,7 +63,7 @@ export const asksForLikeness = (terms: readonly BudgetTerm[]): boolean =>
 
 /** What budgets are about in a report. */
 export function measuredOf(report: TargetReport, latency?: Measured['latency']): Measured {
-  const { bytesBefore, bytesAfter, proof, mix } = report;
+  const { bytesBefore, bytesAfter, proof, mix, verdict } = report;
   const outputs = proof.outputs.map(({ sqnr }) => sqnr ?? Number.POSITIVE_INFINITY);
   const least = Math.min(...outputs);
   return {
@@ -58,6 +72,7 @@ export function measuredOf(report: TargetReport, latency?: Measured['latency']):
     ...(proof.evaluation && { evaluation: proof.evaluation }),
     sqnr: outputs.length === 0 ? Number.NaN : Number.isFinite(least) ? least : null,
     ...(latency && { latency }),
+    ...(verdict && { coverage: verdict.coverage }),
     ...(mix && { mix }),
   };
 }
@@ -92,6 +107,8 @@ function comesTo({ metric, relative }: BudgetTerm, measured: Measured): number {
       return against(measured.bytesAfter, measured.bytesBefore);
     case 'latency':
       return against(measured.latency!.ours, measured.latency!.float);
+    case 'coverage':
+      return measured.coverage!;
   }
 }
 
@@ -111,7 +128,7 @@ export function figureText({ term, value, met }: BudgetFigure): string {
 
 function valueText(term: string, value: number | null): string {
   if (value === null) return 'no figure';
-  if (/^top1|%\s*$/i.test(term)) return `${(100 * value).toFixed(2)} %`;
+  if (/^(?:top1|coverage)|%\s*$/i.test(term)) return `${(100 * value).toFixed(2)} %`;
   if (/x\s*$/i.test(term)) return `${value.toFixed(3)}x`;
   if (/^sqnr/i.test(term)) return `${value.toFixed(1)} dB`;
   if (/^size/i.test(term)) return `${Math.round(value)} bytes`;

@@ -6,7 +6,7 @@ import { QuantcError } from '../errors/error.js';
 import type { BudgetFigure, BudgetReport, TargetReport } from '../report/report.js';
 import type { MixGoal, MixReport } from '../target/mix.js';
 import type { BudgetTerm } from './budget.js';
-import { figuresOf, figureText, type Measured, missOf } from './budget-figures.js';
+import { figuresOf, figureText, type Measured, measuredOf, missOf } from './budget-figures.js';
 
 export interface BudgetSearch {
   readonly terms: readonly BudgetTerm[];
@@ -82,9 +82,30 @@ export async function meetBudget({ terms, measure, keep }: BudgetSearch): Promis
 
   function isAccurate({ figures }: Candidate): boolean {
     return terms.every(
-      ({ bound, metric }, at) => figures[at]!.met || (bound === 'most' && metric !== 'perplexity'),
+      ({ bound, metric }, at) =>
+        figures[at]!.met || metric === 'coverage' || (bound === 'most' && metric !== 'perplexity'),
     );
   }
+}
+
+/**
+ * A budget on coverage alone, which one compilation meets or misses.
+ * @throws QuantcError E_BUDGET of kind `proof`, with the first rule that is broken
+ */
+export function keepCovered(terms: readonly BudgetTerm[], report: TargetReport): TargetReport {
+  const figures = figuresOf(terms, measuredOf(report));
+  if (figures.every(({ met }) => met))
+    return { ...report, budget: { figures, tried: [{ point: 0, figures }] } };
+  const [first] = report.verdict?.breaks ?? [];
+  throw new QuantcError(
+    'E_BUDGET',
+    `${figures.map(figureText).join('; ')}. The first that is left: ${first?.op} ${first?.node} breaks ${first?.rule}, ${first?.reason}`,
+    {
+      kind: 'proof',
+      place: { node: first?.node },
+      hint: `Nothing was written. \`quantc explain --target ${report.target}\` lists every rule that is broken, and what mends it.`,
+    },
+  );
 }
 
 const isMet = ({ figures }: Candidate): boolean => figures.every(({ met }) => met);

@@ -1,14 +1,14 @@
 /**
- * Budgets in words: `top1>=-0.5%`, `sqnr>=20dB and size<=2MB`, `latency<=0.6x`.
+ * Budgets in words: `top1>=-0.5%`, `sqnr>=20dB and size<=2MB`, `latency<=0.6x`, `coverage>=95%`.
  *
  *   budget = term { ("," | "and") term }
  *   term   = metric (">=" | "<=") number unit
  */
 import { QuantcError } from '../errors/error.js';
 
-export type BudgetMetric = 'top1' | 'perplexity' | 'sqnr' | 'size' | 'latency';
+export type BudgetMetric = 'top1' | 'perplexity' | 'sqnr' | 'size' | 'latency' | 'coverage';
 
-/** One limit, in units of the metric: shares of 1 for `top1`, dB, bytes, milliseconds. */
+/** One limit, in units of the metric: shares of 1 for `top1` and `coverage`, dB, bytes, milliseconds. */
 export interface BudgetTerm {
   readonly metric: BudgetMetric;
   /** What the user wrote. */
@@ -42,6 +42,7 @@ const METRICS: Readonly<Record<BudgetMetric, MetricForm>> = {
     units: { ms: 1, us: 1e-3, s: 1e3, x: 1 },
     example: 'latency<=0.6x (of the float model) or latency<=5ms',
   },
+  coverage: { bound: 'least', units: { '%': 0.01 }, example: 'coverage>=95% (of nodes, taken by an NPU)' },
 };
 
 /** A word or a sign, and where it stands. */
@@ -158,11 +159,17 @@ class BudgetReader {
       if (number <= 0) throw this.#wrong('E_BUDGET_VALUE', value, 'expected a factor above 0', form.example);
       return { limit, relative: 'times' };
     }
-    if (unit === '%' && (signed || metric === 'perplexity')) return { limit, relative: 'change' };
-    if (limit < 0 || (limit === 0 && metric !== 'sqnr' && metric !== 'top1'))
+    if (unit === '%' && metric !== 'coverage' && (signed || metric === 'perplexity'))
+      return { limit, relative: 'change' };
+    if (limit < 0 || (limit === 0 && metric !== 'sqnr' && metric !== 'top1' && metric !== 'coverage'))
       throw this.#wrong('E_BUDGET_VALUE', value, `${metric} cannot come to that`, form.example);
-    if (metric === 'top1' && limit > 1)
-      throw this.#wrong('E_BUDGET_VALUE', value, 'accuracy ends at 100 %', form.example);
+    if ((metric === 'top1' || metric === 'coverage') && limit > 1)
+      throw this.#wrong(
+        'E_BUDGET_VALUE',
+        value,
+        `${metric === 'top1' ? 'accuracy' : metric} ends at 100 %`,
+        form.example,
+      );
     return { limit };
   }
 

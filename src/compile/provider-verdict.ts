@@ -78,7 +78,7 @@ export function refuseCoverage(target: Target, verdict: ProviderVerdict | undefi
   const mend = first?.mend === undefined ? '' : `; ${first.mend} would mend it`;
   throw new QuantcError(
     'E_COVERAGE',
-    `${provider} takes ${taken} of ${nodes} nodes, in ${partitions.length} partitions: ` +
+    `${provider} takes ${taken} of ${nodes} nodes, in ${partitions.length} partition${partitions.length === 1 ? '' : 's'}: ` +
       `${first?.rule} is broken by ${first?.node} (${first?.op}), ${first?.reason}${mend}`,
     {
       kind: 'proof',

@@ -39,6 +39,12 @@ describe('parseBudget', () => {
     expect(one('size<=0.3x')).to.include({ limit: 0.3, relative: 'times' });
     expect(one('LATENCY<=.6X')).to.include({ metric: 'latency', limit: 0.6, relative: 'times' });
     expect(one('latency<=5ms')).to.include({ limit: 5 });
+    expect(one('coverage >= 90%')).to.deep.equal({
+      metric: 'coverage',
+      bound: 'least',
+      limit: 0.9,
+      text: 'coverage >= 90%',
+    });
     expect(one('perplexity<=2%')).to.include({ limit: 0.02, relative: 'change' });
     expect(one('perplexity<=21.5')).to.include({ limit: 21.5 });
   });
@@ -69,6 +75,9 @@ describe('parseBudget', () => {
     ['size<=-2MB', 'E_BUDGET_VALUE', 7],
     ['latency<=0x', 'E_BUDGET_VALUE', 10],
     ['top1>=120%', 'E_BUDGET_VALUE', 7],
+    ['coverage>=101%', 'E_BUDGET_VALUE', 11],
+    ['coverage>=-5%', 'E_BUDGET_VALUE', 11],
+    ['coverage<=5%', 'E_BUDGET_DIRECTION', 9],
     ['sqnr>=20dB size<=2MB', 'E_BUDGET_SYNTAX', 12],
     ['sqnr>=20dB,', 'E_BUDGET_SYNTAX', 12],
     ['sqnr>=20dB & size<=2MB', 'E_BUDGET_SYNTAX', 12],

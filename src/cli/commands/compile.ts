@@ -124,7 +124,7 @@ export function make(): Command {
     .option(
       '--budget <terms>',
       'limits that the result must keep, joined by commas or "and", against the float model or by themselves: ' +
-        'top1>=-0.5%, sqnr>=20dB, size<=0.3x, size<=2MB, latency<=0.6x; may be repeated',
+        'top1>=-0.5%, sqnr>=20dB, size<=0.3x, size<=2MB, latency<=0.6x, coverage>=95% (of nodes, by an NPU); may be repeated',
       collect,
     )
     .option(
@@ -145,7 +145,7 @@ export function make(): Command {
       "where answers that took long are kept for the next time (default: node_modules/.cache/quantc, else the user's cache)",
     )
     .option('--no-cache', 'keep nothing, and ask for nothing that was kept')
-    .option('--strict', 'take warnings for errors')
+    .option('--strict', 'take warnings for errors, and nodes that the provider of a mobile target leaves')
     .option('--json', 'print the report, and errors, as one JSON document')
     .addHelpText(
       'after',
