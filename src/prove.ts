@@ -39,7 +39,7 @@ export async function prove(request: ProofRequest): Promise<Proof> {
   const reference: SessionOptions = { threads: request.threads };
   const outputs = await compareOutputs(request.float, request.emitted, samples, { reference, candidate });
   await noteLayers(request);
-  const found = target.executor ? await besideCpu(request, reference) : await onCpu(request, candidate);
+  const found = await whereItRuns(request, reference, candidate);
   const steps = await proveSteps(request, outputs, candidate);
   const reason = whyNotFinite(outputs) ?? found.reason ?? steps.reason;
   // What has failed is not worth scoring.
@@ -68,6 +68,21 @@ interface Found {
   readonly broken: Proof['broken'];
   readonly elsewhere?: Proof['elsewhere'];
   readonly reason?: string;
+}
+
+function whereItRuns(
+  request: ProofRequest,
+  reference: SessionOptions,
+  candidate: SessionOptions,
+): Promise<Found> {
+  if (request.target.executor) return besideCpu(request, reference);
+  return request.target.provider ? inPlaceOf(request, candidate) : onCpu(request, candidate);
+}
+
+/** The CPU in the place of a provider that is not here: which kernels take the graph there promises nothing. */
+async function inPlaceOf({ target, emitted }: ProofRequest, candidate: SessionOptions): Promise<Found> {
+  const { counts } = await readKernels(readModel(emitted), candidate);
+  return { executor: `ONNX Runtime CPU, in the place of ${target.provider!.provider}`, counts, broken: [] };
 }
 
 /** ONNX Runtime's CPU: the optimized graph must hold every integer kernel that was promised. */
