@@ -1,7 +1,11 @@
 /** The public face: everything that a pass, a target, or a program that compiles models imports. */
+import type { BuildRequest, BuildResult } from './build/build.js';
+import type { QuantcConfig } from './build/config.js';
 import type { CompileRequest } from './compile.js';
 import type { TargetReport } from './report/report.js';
 
+export type { BuildRequest, BuildResult } from './build/build.js';
+export type { ModelConfig, ModelOptions, QuantcConfig } from './build/config.js';
 export type { CompileEvent, CompileRequest } from './compile.js';
 export { type ErrorPlace, QuantcError } from './errors/error.js';
 export * from './ir/attribute.js';
@@ -111,3 +115,11 @@ export * from './transformer/index.js';
 export async function compile(request: CompileRequest): Promise<TargetReport[]> {
   return (await import('./compile.js')).compile(request);
 }
+
+/** Builds every model of a config for each of its targets. @throws QuantcError as `build` in `build/build.ts` says. */
+export async function build(request: BuildRequest = {}): Promise<BuildResult> {
+  return (await import('./build/build.js')).build(request);
+}
+
+/** Gives a config back as it is: for the types that an editor shows while it is written. */
+export const defineConfig = (config: QuantcConfig): QuantcConfig => config;

@@ -10,6 +10,7 @@ import { print, printJson } from './terminal.js';
 /** Each command's own file, loaded when it is called. */
 const LOADERS: Readonly<Record<CommandName, () => Promise<{ make(): Command }>>> = {
   compile: () => import('./commands/compile.js'),
+  build: () => import('./commands/build.js'),
   explain: () => import('./commands/explain.js'),
   compare: () => import('./commands/compare.js'),
   sensitivity: () => import('./commands/sensitivity.js'),
@@ -24,7 +25,7 @@ const HELP_WIDTH = 110;
 
 /** What quantc will have one day and does not have yet: said so, rather than half done. */
 const LATER_COMMANDS = ['finetune', 'new'];
-const LATER_OPTIONS = ['--protect', '--config'];
+const LATER_OPTIONS = ['--config'];
 
 /** Runs one command line. Never throws. @returns the exit code */
 export async function run(words: readonly string[]): Promise<number> {

@@ -1,0 +1,30 @@
+/** What a `quantc.config.ts` holds: the models of an app, and what shall become of each. */
+import type { CompileRequest } from '../compile/request.js';
+
+/** What is decided for a build as a whole, or by the machine that it runs on. */
+type Shared = 'model' | 'out' | 'cache' | 'threads' | 'maxMemory' | 'signal' | 'onEvent';
+
+/** How models are compiled: the options of `compile`, each for one model or, as `defaults`, for all. */
+export type ModelOptions = Omit<CompileRequest, Shared>;
+
+/** One model of a build. Paths are relative to the folder of the config. */
+export interface ModelConfig extends ModelOptions {
+  /** Path of an .onnx file. */
+  readonly model: string;
+}
+
+/** What `quantc build` makes. Paths are relative to the folder of the config. */
+export interface QuantcConfig {
+  /** Folder for the outputs: a folder in it for each model, and `manifest.json`. Default `dist`. */
+  readonly out?: string;
+  /** By name: a path, or a path with options. The name is that of the model's folder among the outputs. */
+  readonly models: Readonly<Record<string, string | ModelConfig>>;
+  /** Options of every model that does not say otherwise. */
+  readonly defaults?: ModelOptions;
+  /** Folder in which what was built is kept; default the package's or the user's cache. `false` keeps nothing. */
+  readonly cache?: string | false;
+  /** Bytes that all compilations may hold together. Default 1 GiB. */
+  readonly maxMemory?: number;
+  /** Compilations at once. Default: half the cores, as far as `maxMemory` allows. */
+  readonly parallel?: number;
+}

@@ -1,0 +1,7 @@
+/** What a watcher is told of a build. */
+export type BuildEvent =
+  /** A job's outputs were kept from an earlier build. */
+  | { readonly kind: 'kept'; readonly name: string; readonly target: string }
+  /** A job begins; again, where the process that did it was lost. */
+  | { readonly kind: 'begun'; readonly name: string; readonly target: string; readonly attempt: number }
+  | { readonly kind: 'done'; readonly name: string; readonly target: string };

@@ -1,0 +1,90 @@
+/** What a job's outputs depend on, as one digest: the same key, the same bytes. */
+import { createHash } from 'node:crypto';
+import { readdirSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { basename, dirname, join } from 'node:path';
+import { targets } from '../../targets/index.js';
+import { openData } from '../calibration/data.js';
+import { MODULE_ENDINGS } from '../calibration/sources/module.js';
+import { codeDigest } from '../compile/code-digest.js';
+import { filesOf } from '../compile/staging.js';
+import { readModel } from '../onnx/read.js';
+import { digestData, digestFile } from './digest-files.js';
+import type { BuildJob } from './job.js';
+
+/** Packages whose versions decide what is computed, and what pictures become. */
+const ENGINES = ['onnxruntime-node', 'sharp'];
+
+/**
+ * SHA-256 over quantc's code, the engines, the model with its external data, the data, and every option. Functions
+ * (targets and plugins of the user's own) count as the sources that they come from.
+ * @param sources the config and what it loads
+ * @throws QuantcError as reading the model, and data that a module gives, does
+ */
+export async function jobKey({ request, target }: BuildJob, sources: readonly string[]): Promise<string> {
+  const { model, calib, eval: evaluation, layout, targets: _own, ...options } = request;
+  const read = readModel(model);
+  const files = [...filesOf(model, read)].sort();
+  const data = async (path: string | undefined, split: 'calib' | 'eval') => {
+    if (path === undefined) return undefined;
+    // A module may make its feeds from anything: they are asked for, rather than its source.
+    if (!MODULE_ENDINGS.some((ending) => path.endsWith(ending))) return digestData(path);
+    return (await openData(path, split, read.graph.inputs)).digest();
+  };
+  const builtIn = targets.includes(target);
+  const own = hasFunctions(options) || !builtIn ? sources : [];
+  const facts = {
+    code: codeDigest(),
+    engines: ENGINES.map(versionOf),
+    model: [basename(model), ...(await Promise.all(files.map(digestFile)))],
+    data: [await data(calib, 'calib'), await data(evaluation, 'eval')],
+    beside:
+      layout === undefined || layout === 'flat' ? [] : await Promise.all(textsBeside(model).map(digestFile)),
+    options: { ...options, layout, targets: [builtIn ? target.name : target] },
+    own: await Promise.all(own.map(digestFile)),
+  };
+  return createHash('sha256').update(JSON.stringify(facts, plainly)).digest('hex');
+}
+
+/**
+ * What JSON has no way to write, in words; functions as one word, since the sources say what is in them. Keys come in
+ * one order, however they were written.
+ */
+function plainly(_key: string, value: unknown): unknown {
+  if (typeof value === 'function') return 'function';
+  if (typeof value === 'number' && !Number.isFinite(value)) return String(value);
+  if (value instanceof Set || value instanceof Map) return [...value];
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
+  return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+function hasFunctions(value: unknown): boolean {
+  if (typeof value === 'function') return true;
+  return typeof value === 'object' && value !== null && Object.values(value).some(hasFunctions);
+}
+
+/** What a layout copies from beside the model, and what it completes. */
+function textsBeside(model: string): string[] {
+  const beside = dirname(model);
+  const folders = basename(beside) === 'onnx' ? [beside, dirname(beside)] : [beside];
+  return folders.flatMap((folder) =>
+    readdirSync(folder, { withFileTypes: true })
+      .filter((entry) => entry.isFile() && /\.(?:json|txt|jinja)$/.test(entry.name))
+      .map((entry) => join(folder, entry.name))
+      .sort(),
+  );
+}
+
+function versionOf(name: string): string {
+  const require = createRequire(import.meta.url);
+  try {
+    const manifest = readFileSync(require.resolve(`${name}/package.json`), 'utf8');
+    return `${name} ${(JSON.parse(manifest) as { version: string }).version}`;
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'MODULE_NOT_FOUND') return `${name} absent`;
+    // A package that does not show its manifest is there all the same.
+    if (code === 'ERR_PACKAGE_PATH_NOT_EXPORTED') return `${name} present`;
+    throw error;
+  }
+}

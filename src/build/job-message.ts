@@ -1,0 +1,28 @@
+/** What the two ends of a job in a process of its own tell each other. */
+import type { ErrorPlace, QuantcError } from '../errors/error.js';
+import type { StoredBuild } from './store.js';
+
+/** Which job, and where. A config is named rather than sent: what is in it may be code. */
+export interface JobOrder {
+  readonly config: string;
+  readonly name: string;
+  readonly target: string;
+  /** Folder to build into. */
+  readonly workplace: string;
+  /** Folder of answers that compilations keep; false keeps none. */
+  readonly cache: string | false;
+  readonly maxMemory: number;
+  readonly threads: number;
+}
+
+export type JobAnswer =
+  | { readonly build: StoredBuild }
+  | {
+      readonly error: {
+        readonly code: string;
+        readonly message: string;
+        readonly kind: QuantcError['kind'];
+        readonly place: ErrorPlace;
+        readonly hint: string | undefined;
+      };
+    };

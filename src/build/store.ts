@@ -1,0 +1,166 @@
+/**
+ * What was built, kept by its key: a folder each, which appears whole. Many builds may share the store at once; what is
+ * damaged in it is noticed by digests, taken for absent, and built anew.
+ */
+import { createHash } from 'node:crypto';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import type { TargetReport } from '../report/report.js';
+import { digestFile } from './digest-files.js';
+
+/** A file of an entry, by its path below the entry's folder. */
+export interface StoredFile {
+  readonly path: string;
+  readonly bytes: number;
+  readonly sha256: string;
+}
+
+export interface StoredBuild {
+  readonly report: TargetReport;
+  readonly files: readonly StoredFile[];
+}
+
+const ENTRY = 'entry.json';
+const KEY = /^[0-9a-f]{64}$/;
+const UNFINISHED = /^\.unfinished-/;
+/** Bytes that the store may hold; what was not used for longest goes first. */
+const MOST_BYTES = 4 * 2 ** 30;
+/** A folder under way that is older has lost its process. */
+const ABANDONED_MS = 6 * 3_600_000;
+
+export class BuildStore {
+  readonly #folder: string | undefined;
+
+  /** @param folder undefined keeps nothing */
+  constructor(folder: string | undefined) {
+    this.#folder = folder === undefined ? undefined : join(folder, 'builds');
+  }
+
+  /** A new folder to build into, on the store's own disk. */
+  workplace(): string {
+    if (this.#folder === undefined) return mkdtempSync(join(tmpdir(), 'quantc-build-'));
+    mkdirSync(this.#folder, { recursive: true });
+    return mkdtempSync(join(this.#folder, '.unfinished-'));
+  }
+
+  /** Writes the entry's list of files into a workplace in which a job was done: it says what is whole. */
+  async seal(workplace: string, report: TargetReport, paths: readonly string[]): Promise<StoredBuild> {
+    const files: StoredFile[] = [];
+    for (const path of paths) {
+      const file = join(workplace, path);
+      files.push({ path, bytes: statSync(file).size, sha256: await digestFile(file) });
+    }
+    const build = { report, files };
+    const text = JSON.stringify(build);
+    writeFileSync(join(workplace, ENTRY), `${digestOf(text)}\n${text}\n`);
+    return build;
+  }
+
+  /** Keeps a sealed workplace under a key. @returns where it lies now; of two that built the same, either may stay */
+  keep(key: string, workplace: string): string {
+    if (this.#folder === undefined) return workplace;
+    const place = join(this.#folder, key);
+    try {
+      renameSync(workplace, place);
+      return place;
+    } catch (error) {
+      // Another build was first, and its bytes are the same; or the folder there is damaged, and goes.
+      const { code } = error as NodeJS.ErrnoException;
+      if (code !== 'ENOTEMPTY' && code !== 'EEXIST' && code !== 'EPERM') throw error;
+      return workplace;
+    }
+  }
+
+  /** What is kept under a key, as its list says; files are looked at when they are taken. */
+  find(key: string): { readonly folder: string; readonly build: StoredBuild } | undefined {
+    if (this.#folder === undefined) return undefined;
+    const folder = join(this.#folder, key);
+    let content: string;
+    try {
+      content = readFileSync(join(folder, ENTRY), 'utf8');
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code !== 'ENOENT' && code !== 'ENOTDIR' && code !== 'EISDIR') throw error;
+      if (existsSync(folder)) this.drop(key);
+      return undefined;
+    }
+    const [digest, text = ''] = content.split('\n');
+    if (digestOf(text) !== digest) {
+      this.drop(key);
+      return undefined;
+    }
+    // Used today: the last to be swept. That another sweeps it now does not matter.
+    attempt(() => utimesSync(join(folder, ENTRY), new Date(), new Date()));
+    return { folder, build: JSON.parse(text) as StoredBuild };
+  }
+
+  /** Takes away what is damaged. Whoever copies from it at this moment compares digests and notices. */
+  drop(key: string): void {
+    if (this.#folder !== undefined)
+      attempt(() => rmSync(join(this.#folder!, key), { recursive: true, force: true }));
+  }
+
+  /** Keeps the store within bounds. */
+  sweep(mostBytes = MOST_BYTES): void {
+    if (this.#folder === undefined || !existsSync(this.#folder)) return;
+    const entries: { readonly path: string; readonly bytes: number; readonly used: number }[] = [];
+    for (const name of readdirSync(this.#folder)) {
+      const path = join(this.#folder, name);
+      attempt(() => {
+        if (UNFINISHED.test(name)) {
+          if (Date.now() - statSync(path).mtimeMs > ABANDONED_MS)
+            rmSync(path, { recursive: true, force: true });
+        } else if (KEY.test(name)) {
+          const files = readdirSync(path, { recursive: true, encoding: 'utf8' });
+          const bytes = files.reduce((sum, each) => sum + statSync(join(path, each)).size, 0);
+          entries.push({ path, bytes, used: statSync(join(path, ENTRY)).mtimeMs });
+        }
+      });
+    }
+    let sum = entries.reduce((total, { bytes }) => total + bytes, 0);
+    for (const { path, bytes } of entries.sort((a, b) => a.used - b.used)) {
+      if (sum <= mostBytes) return;
+      attempt(() => rmSync(path, { recursive: true, force: true }));
+      sum -= bytes;
+    }
+  }
+}
+
+/** Copies a file of an entry. @returns whether the copy is what the entry says; where not, nothing of it stays */
+export async function take(folder: string, file: StoredFile, to: string): Promise<boolean> {
+  try {
+    mkdirSync(dirname(to), { recursive: true });
+    copyFileSync(join(folder, file.path), to);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code !== 'ENOENT' && code !== 'ENOTDIR' && code !== 'EISDIR') throw error;
+    return false;
+  }
+  if (statSync(to).size === file.bytes && (await digestFile(to)) === file.sha256) return true;
+  rmSync(to);
+  return false;
+}
+
+const digestOf = (text: string): string => createHash('sha256').update(text).digest('hex');
+
+/** For what makes no difference when it fails: another build may have been faster, or the folder is read-only. */
+function attempt(action: () => void): void {
+  try {
+    action();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === undefined) throw error;
+  }
+}

@@ -1,0 +1,72 @@
+import { join, relative } from 'node:path';
+import { Command } from 'commander';
+import { type BuildResult, build } from '../../build/build.js';
+import type { BuildEvent } from '../../build/events.js';
+import { MANIFEST_NAME } from '../../build/manifest.js';
+import { columns } from '../columns.js';
+import { interruptible } from '../interrupt.js';
+import { collectNames } from '../option.js';
+import { formatBytes } from '../quantity.js';
+import { print, printJson } from '../terminal.js';
+
+interface Options {
+  readonly config?: string;
+  readonly only?: readonly string[];
+  readonly out?: string;
+  readonly json?: boolean;
+}
+
+export function make(): Command {
+  return new Command('quantc build')
+    .description(
+      'Compiles every model of a quantc.config.ts for each of its targets, several at once. What was built before from ' +
+        'the same model, data, options and version is kept and copied. Outputs appear whole, with manifest.json, or not ' +
+        'at all.',
+    )
+    .option('--config <file>', 'the config (default: the nearest quantc.config.ts here or above)')
+    .option('--only <names>', 'names of models, with commas between (default: all)', collectNames)
+    .option('--out <folder>', 'folder for what is made (default: what the config says, else dist)')
+    .option('--json', 'print the manifest, and errors, as one JSON document')
+    .addHelpText(
+      'after',
+      `
+A config
+  import { defineConfig } from 'quantc';
+  export default defineConfig({
+    out: 'public/models',
+    models: {
+      classifier: { model: 'models/net.onnx', targets: ['cpu', 'webgpu'], calib: 'data', budget: ['top1>=-0.5%'] },
+    },
+  });
+
+docs/build.md tells of every key. Exit codes: 0 done, 1 a proof or a budget failed, 2 bad usage or input, 3 a fault of quantc.`,
+    )
+    .action(run);
+}
+
+async function run({ json, ...options }: Options): Promise<void> {
+  const onEvent = (event: BuildEvent): void => {
+    if (!json && process.stderr.isTTY) process.stderr.write(progressLine(event));
+  };
+  const result = await interruptible((signal) => build({ ...options, signal, onEvent }));
+  if (json) printJson(result.manifest);
+  else print(summary(result));
+}
+
+function progressLine(event: BuildEvent): string {
+  const words = { kept: 'kept', begun: 'compiling', done: 'compiled' }[event.kind];
+  const again = event.kind === 'begun' && event.attempt > 1 ? ' again: its process was lost' : '';
+  return `${words} ${event.name} for ${event.target}${again}\n`;
+}
+
+function summary({ out, manifest, built, kept }: BuildResult): string {
+  const rows = Object.entries(manifest.models).flatMap(([, targets]) =>
+    Object.values(targets).map(({ file, bytes, bytesBefore, metric, proof }) => [
+      join(relative('.', out), file),
+      `${formatBytes(bytesBefore)} → ${formatBytes(bytes)}`,
+      metric ? `${metric.name} ${metric.float.toPrecision(4)} → ${metric.quantized.toPrecision(4)}` : '',
+      `proof ${proof}`,
+    ]),
+  );
+  return `${columns(rows)}\n${built} compiled, ${kept} kept; ${join(relative('.', out), MANIFEST_NAME)}\n`;
+}
