@@ -92,6 +92,7 @@ export { isProfile, profiled } from './target/profiled.js';
 export * from './target/provider.js';
 export { type ScalarQuantization, scalarQuantization } from './target/quantized-scalar.js';
 export * from './target/target.js';
+export * from './target/usability.js';
 export { type Partition, type ProviderVerdict, type RuleBreak, verdictOf } from './target/verdict.js';
 export { type AssignedBits, weightBitsFact } from './target/weight-bits.js';
 export { zeroPointType } from './target/zero-point-type.js';

@@ -1,15 +1,28 @@
 import { QuantcError, type Target } from '../src/index.js';
 import { cpuArm64 } from './cpu-arm64.js';
 import { cpuX64Avx2, cpuX64Vnni } from './cpu-x64.js';
+import { npuCoreml } from './npu-coreml.js';
+import { npuNnapi } from './npu-nnapi.js';
+import { npuXnnpack } from './npu-xnnpack.js';
 import { webgpu, webgpuFlash } from './webgpu.js';
 
 /** Every built-in target, by name. */
-export const targets: readonly Target[] = [cpuX64Vnni, cpuX64Avx2, cpuArm64, webgpu, webgpuFlash];
+export const targets: readonly Target[] = [
+  cpuX64Vnni,
+  cpuX64Avx2,
+  cpuArm64,
+  webgpu,
+  webgpuFlash,
+  npuCoreml,
+  npuNnapi,
+  npuXnnpack,
+];
 
 /** Names that stand for others: what `--target cpu` means. */
 export const targetAliases: Readonly<Record<string, readonly string[]>> = {
   cpu: ['cpu-x64'],
   'cpu-x64-vnni': ['cpu-x64'],
+  npu: targets.filter(({ provider }) => provider !== undefined).map(({ name }) => name),
 };
 
 /**
