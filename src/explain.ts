@@ -97,5 +97,13 @@ export async function canonicalModel(path: string): Promise<Model> {
 
 const rangeless = (): Engine => ({
   ...createEngine(),
-  observe: async (_model, values) => new Map(values.map((value: Value) => [value, { min: -1, max: 1 }])),
+  observe: async (_model, values) => new Map(values.map((value: Value) => [value, madeUp(value)])),
 });
+
+/** Within what the node before lets through, so that activations which integers make redundant are so here, too. */
+function madeUp({ producer }: Value): { min: number; max: number } {
+  if (producer?.is('Relu')) return { min: 0, max: 1 };
+  const [low, high] = [1, 2].map((index) => producer?.inputs[index]?.constant?.toNumbers()[0]);
+  if (!producer?.is('Clip') || low === undefined) return { min: -1, max: 1 };
+  return { min: low, max: high ?? low + 1 };
+}

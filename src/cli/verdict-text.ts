@@ -43,20 +43,36 @@ export function verdictText(verdict: ProviderVerdict): string {
 function brokenText(breaks: readonly RuleBreak[]): string {
   const rules = new Map<string, RuleBreak[]>();
   for (const each of breaks) {
-    // Operators that are not there are as many rules.
-    const key = each.rule.endsWith('/operator') ? `${each.rule} ${each.op}` : each.rule;
-    if (!rules.has(key)) rules.set(key, []);
-    rules.get(key)!.push(each);
+    if (!rules.has(each.rule)) rules.set(each.rule, []);
+    rules.get(each.rule)!.push(each);
   }
   return [...rules.values()]
     .sort((a, b) => b.length - a.length)
     .map((members) => {
       const [{ rule, source, mend }] = members as [RuleBreak];
-      const lines = [`  ${colours.bold(rule)}: ${counted(members.length, 'node')}`];
-      for (const { node, op, reason } of members.slice(0, NAMED)) lines.push(`    ${op} ${node}: ${reason}`);
-      if (members.length > NAMED) lines.push(`    and ${members.length - NAMED} more`);
-      lines.push(`    mended by: ${mend ?? 'nothing here'}`, `    source: ${source}`);
-      return lines.join('\n');
+      return [
+        `  ${colours.bold(rule)}: ${counted(members.length, 'node')}`,
+        ...(rule.endsWith('/operator') ? operators(members) : examples(members)),
+        `    mended by: ${mend ?? 'nothing here'}`,
+        `    source: ${source}`,
+      ].join('\n');
     })
     .join('\n');
+}
+
+function examples(members: readonly RuleBreak[]): string[] {
+  const lines = members.slice(0, NAMED).map(({ node, op, reason }) => `    ${op} ${node}: ${reason}`);
+  return members.length > NAMED ? [...lines, `    and ${members.length - NAMED} more`] : lines;
+}
+
+/** Operators that there are no builders for, the most frequent first. */
+function operators(members: readonly RuleBreak[]): string[] {
+  const byOperator = new Map<string, string[]>();
+  for (const { op, node } of members) byOperator.set(op, [...(byOperator.get(op) ?? []), node]);
+  return [...byOperator]
+    .sort(([, a], [, b]) => b.length - a.length)
+    .map(
+      ([op, nodes]) =>
+        `    no builder for ${op}: ${nodes.slice(0, NAMED).join(', ')}${nodes.length > NAMED ? `, and ${nodes.length - NAMED} more` : ''}`,
+    );
 }
