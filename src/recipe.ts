@@ -2,6 +2,7 @@ import { calibrateRanges } from '../passes/calibrate-ranges.js';
 import { chooseRanges } from '../passes/choose-ranges.js';
 import { clipWeights } from '../passes/clip-weights.js';
 import { compressWeights } from '../passes/compress-weights.js';
+import { computeOnIntegers } from '../passes/compute-on-integers.js';
 import { convertToHalf } from '../passes/convert-to-half.js';
 import { correctBias } from '../passes/correct-bias.js';
 import { deadCode } from '../passes/dead-code.js';
@@ -283,6 +284,14 @@ export function recipeFor(
       ...(rewriting.beside ? [placeOnExecutor] : []),
     ],
     finish:
-      precision === 'float' ? [] : [deadCode, deduplicateInitializers, dropDefaultAttributes, shortenNames],
+      precision === 'float'
+        ? []
+        : [
+            ...(precision === 'int8' ? [computeOnIntegers] : []),
+            deadCode,
+            deduplicateInitializers,
+            dropDefaultAttributes,
+            shortenNames,
+          ],
   };
 }

@@ -156,6 +156,8 @@ export interface Target {
    * it where the first needs calibration data and there are none.
    */
   readonly precisions?: readonly string[];
+  /** Operators that its provider takes on integers themselves, and not between DequantizeLinear and QuantizeLinear. */
+  readonly onIntegers?: readonly string[];
   /** Lowerings that the target wants, by their passes' names; see `targetLowerings` in `passes/index.ts`. */
   readonly lowerings?: readonly string[];
   /** Rewrites into the executor's own operators, by the names that `quantc passes` lists; default none. */
