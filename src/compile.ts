@@ -1,5 +1,4 @@
 /** The one composition root: a model file goes in; for each target, a proven file and its report come out. */
-import { writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { mixPrecision } from '../passes/mix-precision.js';
 import { originalNames } from '../passes/shorten-names.js';
@@ -82,8 +81,7 @@ export async function compile(asked: CompileRequest): Promise<TargetReport[]> {
         }),
       );
     await writeCompanions(request, reports, staging);
-    writeFileSync(staging.path(REPORT_NAME), reportText({ quantc: VERSION, targets: reports }));
-    await staging.add(REPORT_NAME, [request.model]);
+    await staging.write(REPORT_NAME, reportText({ quantc: VERSION, targets: reports }), [request.model]);
     stopIfAborted(request.signal);
     staging.commit();
     return reports;

@@ -1,5 +1,5 @@
 /** How the outputs lie in their folder: plainly, or as `@huggingface/transformers` looks for them. */
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { basename, dirname, extname, join } from 'node:path';
 import { QuantcError } from '../errors/error.js';
 import { setType, valuesOf } from '../ir/edit.js';
@@ -105,10 +105,7 @@ export async function writeCompanions(
   const sources = basename(beside) === 'onnx' ? [beside, dirname(beside)] : [beside];
   const found = (name: string): string | undefined =>
     sources.map((folder) => join(folder, name)).find((path) => existsSync(path));
-  const add = async (name: string, bytes: string | Buffer) => {
-    writeFileSync(staging.path(name), bytes);
-    await staging.add(name, [model]);
-  };
+  const add = (name: string, bytes: string | Buffer) => staging.write(name, bytes, [model]);
   const path = found('config.json');
   const config = path === undefined ? {} : parsed(path);
   const before = existsSync(join(out, 'config.json')) ? parsed(join(out, 'config.json')) : {};

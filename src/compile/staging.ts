@@ -11,6 +11,7 @@ import {
   rmdirSync,
   rmSync,
   statSync,
+  writeFileSync,
 } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { QuantcError } from '../errors/error.js';
@@ -38,11 +39,29 @@ export class Staging {
     }
   }
 
-  /** Where to write the file that shall bear this name, which may begin with a folder's, in the end. */
+  /**
+   * Where to write the file that shall bear this name, which may begin with a folder's, in the end.
+   * @throws QuantcError E_OUT_FOLDER
+   */
   path(name: string): string {
     const path = join(this.#folder, name);
-    mkdirSync(dirname(path), { recursive: true });
+    try {
+      mkdirSync(dirname(path), { recursive: true });
+    } catch (cause) {
+      throw refused(dirname(join(this.#out, name)), cause);
+    }
     return path;
+  }
+
+  /** Writes a small file and takes it up. Parameters as of {@link add}. @throws QuantcError E_OUT_FOLDER */
+  async write(name: string, bytes: string | Uint8Array, inputs: Iterable<string>): Promise<FileFacts> {
+    const path = this.path(name);
+    try {
+      writeFileSync(path, bytes);
+    } catch (cause) {
+      throw refused(join(this.#out, name), cause);
+    }
+    return this.add(name, inputs);
   }
 
   /** Takes up a file that was written, for the commit. @param inputs files that it must not take the place of */

@@ -2,7 +2,7 @@
  * Compilations that end before their time: killed at any moment, out of disk space, or with nowhere to write. What they
  * leave behind must be whole, old or new; the next one must succeed and clean up. `QUANTC_KILLS=20` tries harder.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
   existsSync,
@@ -11,6 +11,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -22,6 +23,15 @@ import { writeModel } from '../../src/onnx/write.js';
 
 const KILLS = Number(process.env['QUANTC_KILLS'] ?? 2);
 const RUN = ['--import', 'tsx', join(import.meta.dirname, 'crash-run.ts')];
+
+/** Mounts that nobody else sees, without being root. */
+const OWN_MOUNTS = ['-rm'];
+
+function noMounts(): boolean {
+  const { status } = spawnSync('unshare', [...OWN_MOUNTS, 'mount', '-t', 'tmpfs', 'none', tmpdir()]);
+  if (status !== 0) console.warn('SKIPPED: no file system can be mounted here to be full');
+  return status !== 0;
+}
 
 interface Ended {
   readonly code: number | null;
@@ -132,6 +142,51 @@ describe('compile: ended before its time', function () {
     expect(readdirSync(out).filter((name) => name.startsWith('.'))).to.deep.equal([]);
     expect((await ended(compiled('rtn'))).code).to.equal(0);
     expect(seen(out)).to.deep.equal(whole['rtn']);
+  });
+
+  /** A compilation into a file system that it has for itself; `left` is what lies there afterwards. */
+  async function within(mount: string) {
+    const place = join(folder, 'disk');
+    mkdirSync(place, { recursive: true });
+    const script = `${mount} || exit 99; at=$1; shift; "$0" "$@"; code=$?; ls -A "$at" >&3; exit $code`;
+    const args = [...OWN_MOUNTS, 'bash', '-c', script, process.execPath, place, ...RUN, model, place, 'rtn'];
+    const child = spawn('unshare', args, { stdio: ['ignore', 'pipe', 'pipe', 'pipe'] });
+    let left = '';
+    child.stdio[3]!.on('data', (piece) => {
+      left += piece;
+    });
+    const end = await ended(child);
+    return { ...end, left: left.split('\n').filter((name) => name !== '') };
+  }
+
+  it('on a file system that is full, says so and leaves nothing, wherever it happened', async function () {
+    if (noMounts()) return this.skip();
+    const names = Object.keys(whole['rtn']!);
+    const total = names.reduce((sum, name) => sum + statSync(join(out, name)).size, 0);
+    let ran = 0;
+    // About 1, it is full when the report is written, or not at all.
+    for (const share of KILLS > 2 ? [0.05, 0.2, 0.4, 0.6, 0.8, 0.9, 0.97, 1, 1.05, 2] : [0.5, 1]) {
+      const kilobytes = Math.ceil((total * share) / 4096) * 4;
+      const { code, errors, left } = await within(`mount -t tmpfs -o size=${kilobytes}k none "$1"`);
+      if (code === 0) {
+        ran += 1;
+        expect(left).to.include.members(names);
+        continue;
+      }
+      expect(code, errors).to.equal(2);
+      expect(JSON.parse(errors).code, errors).to.match(/^E_(ONNX_WRITE|TENSOR_WRITE|OUT_FOLDER)$/);
+      expect(left).to.deep.equal([]);
+    }
+    if (KILLS > 2) expect(ran, 'room for all was not enough').to.be.above(0);
+  });
+
+  it('where nothing may be written, says so', async function () {
+    if (noMounts()) return this.skip();
+    const mount = 'mount -t tmpfs -o size=4k none "$1" && mount -o remount,ro "$1"';
+    const { code, errors, left } = await within(mount);
+    expect(code, errors).to.equal(2);
+    expect(JSON.parse(errors)).to.include({ code: 'E_OUT_FOLDER', kind: 'usage' });
+    expect(left).to.deep.equal([]);
   });
 
   it('with a file where the folder should be, says so and makes nothing', async () => {
