@@ -37,6 +37,7 @@ const LAYERS: readonly (readonly [area: string, mayImport: readonly string[]])[]
       'src/runtime',
     ],
   ],
+  ['src/training', ['src/errors', 'src/ir', 'src/text', 'src/autodiff', 'src/runtime', 'src/calibration']],
   [
     'src/index.ts',
     [
@@ -48,6 +49,7 @@ const LAYERS: readonly (readonly [area: string, mayImport: readonly string[]])[]
       'src/pipeline',
       'src/target',
       'src/rewrite',
+      'src/autodiff',
       'src/transformer',
     ],
   ],
