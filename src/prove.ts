@@ -7,6 +7,7 @@ import { QuantcError } from './errors/error.js';
 import type { Model } from './ir/graph.js';
 import { readModel } from './onnx/read.js';
 import type { Ledger } from './pipeline/ledger.js';
+import { spreadOf } from './prove/spread.js';
 import { proveSteps } from './prove/steps.js';
 import type { ErrorFigures, Evaluation, Proof } from './report/report.js';
 import { suggestions } from './report/suggestion.js';
@@ -39,6 +40,7 @@ export async function prove(request: ProofRequest): Promise<Proof> {
   const reference: SessionOptions = { threads: request.threads };
   const outputs = await compareOutputs(request.float, request.emitted, samples, { reference, candidate });
   await noteLayers(request);
+  const spread = target.whole && (await spreadOf(request, outputs, reference, candidate));
   const found = await whereItRuns(request, reference, candidate);
   const steps = await proveSteps(request, outputs, candidate);
   const reason = whyNotFinite(outputs) ?? found.reason ?? steps.reason;
@@ -55,6 +57,7 @@ export async function prove(request: ProofRequest): Promise<Proof> {
     synthetic: samples.synthetic,
     outputs: [...outputs.map(figures), ...steps.figures],
     ...(found.elsewhere && { elsewhere: found.elsewhere }),
+    ...(spread && { spread }),
     kernels: Object.fromEntries([...found.counts].sort(([a], [b]) => (a < b ? -1 : 1))),
     broken: found.broken,
     ...(evaluation && { evaluation }),

@@ -3,6 +3,7 @@ import { cpuArm64 } from './cpu-arm64.js';
 import { cpuX64Avx2, cpuX64Vnni } from './cpu-x64.js';
 import { npuCoreml } from './npu-coreml.js';
 import { npuNnapi } from './npu-nnapi.js';
+import { npuQnn, npuQnnPlugin } from './npu-qnn.js';
 import { npuXnnpack } from './npu-xnnpack.js';
 import { webgpu, webgpuFlash } from './webgpu.js';
 
@@ -15,6 +16,8 @@ export const targets: readonly Target[] = [
   webgpuFlash,
   npuCoreml,
   npuNnapi,
+  npuQnn,
+  npuQnnPlugin,
   npuXnnpack,
 ];
 

@@ -40,11 +40,24 @@ export interface Proof {
     readonly strict: boolean;
     readonly outputs: readonly ErrorFigures[];
   }[];
+  /** Where a chip runs the file: by how much two ways of running it on the CPU differ. */
+  readonly spread?: readonly SpreadFigures[];
   /** Kernels of the executor's own optimized graph, by name, with how many nodes each takes. */
   readonly kernels: Readonly<Record<string, number>>;
   /** Nodes that the plan promised an integer kernel and the executor did not give one. */
   readonly broken: readonly { readonly node: string; readonly promised: string; readonly found: string }[];
   readonly evaluation?: Evaluation;
+}
+
+/** Signal to noise of one output, in dB; null where nothing differs. */
+export interface SpreadFigures {
+  readonly name: string;
+  /** Against the float model, with integer kernels where the CPU has them. */
+  readonly integer: number | null;
+  /** Against the float model, in float between Q and DQ, as the file is written. */
+  readonly asWritten: number | null;
+  /** The one against the other: about as much may a chip differ again. */
+  readonly between: number | null;
 }
 
 /** One limit of a budget, and what a mix came to. */
