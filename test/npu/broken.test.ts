@@ -1,0 +1,50 @@
+/**
+ * A graph for each rule of each provider: legal but for one change, which the verdict names. A rule without a graph that
+ * breaks it fails here.
+ */
+import { expect } from 'chai';
+import { type ProviderTable, verdictOf } from '../../src/index.js';
+import { createEngine } from '../../src/runtime/engine.js';
+import { targets } from '../../targets/index.js';
+import { type BrokenCase, modelOf } from './broken/case.js';
+import { coremlCases } from './broken/coreml-cases.js';
+import { nnapiCases } from './broken/nnapi-cases.js';
+import { xnnpackCases } from './broken/xnnpack-cases.js';
+
+const CASES: Readonly<Partial<Record<ProviderTable['provider'], readonly BrokenCase[]>>> = {
+  coreml: coremlCases,
+  nnapi: nnapiCases,
+  xnnpack: xnnpackCases,
+};
+
+async function judged(text: string, table: ProviderTable) {
+  const model = modelOf(text);
+  await createEngine().inferTypes(model);
+  return verdictOf(model, table);
+}
+
+for (const { name, provider } of targets) {
+  if (provider === undefined) continue;
+  const cases = CASES[provider.provider] ?? [];
+  describe(`graphs broken on purpose for ${name}`, () => {
+    it('break every rule of the table', () => {
+      const broken = new Set(cases.map(({ rule }) => rule));
+      const missing = provider.rules.filter(({ id }) => !broken.has(id)).map(({ id }) => id);
+      expect(missing, 'rules that no graph breaks').to.deep.equal([]);
+    });
+
+    for (const { rule, legal, broken } of cases) {
+      it(`break ${rule}`, async () => {
+        const before = await judged(legal, provider);
+        expect(before.breaks, `the legal graph\n${legal}`).to.deep.equal([]);
+        expect(before.partitions).to.have.length(1);
+        const after = await judged(broken, provider);
+        expect(
+          after.breaks.map((each) => each.rule),
+          broken,
+        ).to.include(rule);
+        expect(after.taken).to.be.below(after.nodes);
+      });
+    }
+  });
+}
