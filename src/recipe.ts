@@ -291,7 +291,8 @@ export function recipeFor(
             deadCode,
             deduplicateInitializers,
             dropDefaultAttributes,
-            shortenNames,
+            // The provider wants every node named.
+            isProfile(precision) ? nameNodes : shortenNames,
           ],
   };
 }
