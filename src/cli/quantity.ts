@@ -1,6 +1,8 @@
 /** Amounts, as people write and read them. */
 import { QuantcError } from '../errors/error.js';
 
+export { counted, formatBytes, formatDecibels } from '../report/amounts.js';
+
 const UNITS: Readonly<Record<string, number>> = {
   '': 1,
   b: 1,
@@ -32,23 +34,3 @@ export function parseCount(text: string): number {
 
 const badValue = (message: string, hint?: string): QuantcError =>
   new QuantcError('E_CLI_VALUE', message, { kind: 'usage', hint });
-
-/** Bytes with three digits, decimal units. */
-export function formatBytes(bytes: number): string {
-  const units = ['B', 'kB', 'MB', 'GB', 'TB'];
-  let value = bytes;
-  let unit = 0;
-  for (; value >= 999.5 && unit < units.length - 1; unit++) value /= 1000;
-  return `${unit === 0 ? value : Number(value.toPrecision(3))} ${units[unit]}`;
-}
-
-/** `1 node`, `2 nodes`. */
-export const counted = (count: number, thing: string): string => `${count} ${thing}${count === 1 ? '' : 's'}`;
-
-/** Signal to noise in dB; `null` and infinity stand for equality. */
-export const formatDecibels = (sqnr: number | null | undefined): string =>
-  sqnr === null || sqnr === Number.POSITIVE_INFINITY
-    ? 'exact'
-    : sqnr === undefined || Number.isNaN(sqnr)
-      ? 'not a number'
-      : `${sqnr.toFixed(1)} dB`;

@@ -14,6 +14,7 @@ const LOADERS: Readonly<Record<CommandName, () => Promise<{ make(): Command }>>>
   explain: () => import('./commands/explain.js'),
   compare: () => import('./commands/compare.js'),
   sensitivity: () => import('./commands/sensitivity.js'),
+  report: () => import('./commands/report.js'),
   inspect: () => import('./commands/inspect.js'),
   print: () => import('./commands/print.js'),
   targets: () => import('./commands/targets.js'),

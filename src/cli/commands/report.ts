@@ -1,0 +1,51 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { Command } from 'commander';
+import { QuantcError } from '../../errors/error.js';
+import { reportPage } from '../../report/html/page.js';
+import type { Report } from '../../report/report.js';
+import { print } from '../terminal.js';
+
+interface Options {
+  readonly out?: string;
+}
+
+export function make(): Command {
+  return new Command('quantc report')
+    .description(
+      'Makes one HTML page of a report: sizes, scores, errors by layer, mixes of precisions, what a provider takes, and ' +
+        'every node with what became of it and why, to be searched. The page needs no network.',
+    )
+    .argument('<quantc.report.json>', 'the report that `quantc compile` or `quantc build` wrote')
+    .option('--out <file>', 'the page (default: beside the report, ending in .html)')
+    .action(run);
+}
+
+function run(path: string, { out = path.replace(/(?:\.json)?$/, '.html') }: Options): void {
+  const page = reportPage(readReport(path));
+  try {
+    writeFileSync(out, page);
+  } catch (cause) {
+    throw new QuantcError('E_OUT_FOLDER', `cannot write there: ${(cause as Error).message}`, {
+      kind: 'usage',
+      place: { file: out },
+      cause,
+    });
+  }
+  print(`${out}\n`);
+}
+
+/** @throws QuantcError E_REPORT_READ */
+function readReport(file: string): Report {
+  let cause: unknown;
+  try {
+    const report = JSON.parse(readFileSync(file, 'utf8')) as Partial<Report> | null;
+    if (typeof report?.quantc === 'string' && Array.isArray(report.targets)) return report as Report;
+  } catch (error) {
+    cause = error;
+  }
+  throw new QuantcError('E_REPORT_READ', cause ? (cause as Error).message : 'it is no report of quantc', {
+    place: { file },
+    hint: 'Give the quantc.report.json that `quantc compile` wrote.',
+    cause,
+  });
+}
