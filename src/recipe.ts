@@ -1,6 +1,7 @@
 import { calibrateRanges } from '../passes/calibrate-ranges.js';
 import { chooseRanges } from '../passes/choose-ranges.js';
 import { clipWeights } from '../passes/clip-weights.js';
+import { completeQuantizers } from '../passes/complete-quantizers.js';
 import { compressWeights } from '../passes/compress-weights.js';
 import { computeOnIntegers } from '../passes/compute-on-integers.js';
 import { convertToHalf } from '../passes/convert-to-half.js';
@@ -292,6 +293,7 @@ export function recipeFor(
             deduplicateInitializers,
             dropDefaultAttributes,
             // The provider wants every node named.
+            ...(precision === 'int8' || isProfile(precision) ? [completeQuantizers] : []),
             isProfile(precision) ? nameNodes : shortenNames,
           ],
   };
