@@ -4,6 +4,8 @@ import type { QuantcConfig } from './build/config.js';
 import type { CompileRequest } from './compile.js';
 import type { TargetReport } from './report/report.js';
 
+export { type DifferentiateOptions, differentiate } from './autodiff/differentiate.js';
+export { GRADIENT_RULES, hasGradient } from './autodiff/rules/index.js';
 export type { BuildRequest, BuildResult } from './build/build.js';
 export type { ModelConfig, ModelOptions, QuantcConfig } from './build/config.js';
 export type { CompileEvent, CompileRequest } from './compile.js';
@@ -43,9 +45,10 @@ export {
   repeatPasses,
 } from './pipeline/pass.js';
 export { type PassEvent, type PipelineOptions, runPipeline } from './pipeline/run.js';
+export type { TrialFigures, WeightTrials } from './pipeline/weight-trials.js';
 export * from './quant/affine.js';
 export { biasScaleFloor, type QuantizedBias, quantizeBias, quantizedBias } from './quant/bias.js';
-export { WEIGHT_METHODS, type WeightBits, type WeightMethod } from './quant/block-fit.js';
+export { type GridBits, WEIGHT_METHODS, type WeightBits, type WeightMethod } from './quant/block-fit.js';
 export {
   type BlockBytes,
   type BlockOptions,
@@ -55,11 +58,13 @@ export {
 } from './quant/block-weight.js';
 export { type ErrorFacts, ErrorSum, errorOf } from './quant/error.js';
 export type { FittedScales, ScaleSearch } from './quant/fit.js';
+export { chooseWithin, type KnapsackOption } from './quant/knapsack.js';
 export { type Granularity, type Layout, layoutOf } from './quant/layout.js';
 export { type Metric, metricOf, nearestPlane, type RowsToRound } from './quant/nearest-plane.js';
 export { pack, unpack } from './quant/pack.js';
 export { dequantize, type QuantizedArray, type QuantizeSpec, quantize } from './quant/quantize.js';
-export { roundBlocks } from './quant/round-blocks.js';
+export { type RoundSpec, roundBlocks } from './quant/round-blocks.js';
+export { simulatedBytes, simulatedWeight } from './quant/simulate.js';
 export {
   QUANTIZE_WEIGHT,
   type QuantizedWeight,
@@ -90,11 +95,17 @@ export { type Exclusion, type NodePlan, type Plan, planStatic } from './target/p
 export { planSaving } from './target/plan-saving.js';
 export { isProfile, profiled } from './target/profiled.js';
 export * from './target/provider.js';
-export { type ScalarQuantization, scalarQuantization } from './target/quantized-scalar.js';
+export { type ScalarQuantization, scalarQuantization, zeroPointsOf } from './target/quantized-scalar.js';
 export * from './target/target.js';
 export * from './target/usability.js';
 export { type Partition, type ProviderVerdict, type RuleBreak, verdictOf } from './target/verdict.js';
 export { type AssignedBits, weightBitsFact } from './target/weight-bits.js';
+export {
+  type WeightMixLayer,
+  type WeightMixReport,
+  weightBytesFact,
+  weightMixFact,
+} from './target/weight-mix.js';
 export { zeroPointType } from './target/zero-point-type.js';
 export { modelDigest } from './text/model-digest.js';
 export { parseModel } from './text/parse.js';

@@ -9,6 +9,7 @@ import {
   type ProviderRule,
   scalarQuantization,
   type Value,
+  zeroPointsOf,
   zeroPointType,
 } from '../src/index.js';
 import { type Check, isFixed, type rulesOf } from './provider-conditions.js';
@@ -122,7 +123,7 @@ const channelAxis: Check = ({ node, dequantizes }) => {
     if (wanted === undefined)
       return `input ${index} of ${node.opType} has ${scalesOf(each)} scales, and may have one`;
     if (axis !== wanted) return `scales lie along axis ${axis} of input ${index}, not ${wanted}`;
-    if (each.inputs[2]?.constant?.toNumbers().some((zero) => zero !== 0))
+    if (zeroPointsOf(each)?.some((zero) => zero !== 0))
       return `input ${index} has a scale each channel, and zero points that are not 0`;
   }
   return true;

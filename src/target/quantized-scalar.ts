@@ -1,6 +1,8 @@
 /** What a QuantizeLinear or DequantizeLinear says, where it is one scale and one zero point for the whole tensor. */
+import { constantNumbers, constantOf } from '../ir/constant.js';
 import type { Node } from '../ir/graph.js';
 import { isQuantizedType, typeBounds } from '../quant/affine.js';
+import { unpack } from '../quant/pack.js';
 import { zeroPointType } from './zero-point-type.js';
 
 export interface ScalarQuantization {
@@ -13,17 +15,26 @@ export interface ScalarQuantization {
 
 /** @param node QuantizeLinear or DequantizeLinear. @returns undefined where it is not constant, or not per tensor */
 export function scalarQuantization(node: Node): ScalarQuantization | undefined {
-  const [, scale, zeroPoint] = node.inputs;
   const type = zeroPointType(node);
-  if (type === undefined || scale?.isConstant !== true || scale.constant!.count !== 1) return undefined;
-  if (zeroPoint !== undefined && (!zeroPoint.isConstant || zeroPoint.constant!.count !== 1)) return undefined;
+  const scales = constantNumbers(node.inputs[1]);
+  const points = zeroPointsOf(node);
+  if (type === undefined || scales?.length !== 1 || points?.length !== 1) return undefined;
   const bounds = isQuantizedType(type)
     ? typeBounds(type)
     : { min: Number.NEGATIVE_INFINITY, max: Number.POSITIVE_INFINITY };
-  return {
-    scale: scale.constant!.toNumbers()[0]!,
-    zeroPoint: zeroPoint?.constant?.toNumbers()[0] ?? 0,
-    least: bounds.min,
-    most: bounds.max,
-  };
+  return { scale: scales[0]!, zeroPoint: points[0]!, least: bounds.min, most: bounds.max };
+}
+
+/**
+ * The zero points of a QuantizeLinear or DequantizeLinear, of integers of any width: one 0 where it names none.
+ * @returns undefined where they are computed
+ */
+export function zeroPointsOf(node: Node): readonly number[] | undefined {
+  const input = node.inputs[2];
+  if (input === undefined) return [0];
+  const tensor = constantOf(input);
+  const packed = /^u?int([24])$/.exec(tensor?.dtype ?? '');
+  if (tensor === undefined || packed === null) return constantNumbers(input);
+  const bits = packed[1] === '4' ? 4 : 2;
+  return Array.from(unpack(tensor.bytes(), tensor.count, bits, !tensor.dtype.startsWith('u')));
 }

@@ -2,6 +2,7 @@
  * When ONNX Runtime's providers read Q and DQ around a node as one unit with it: the conditions of
  * core/optimizer/qdq_transformer/selectors_actions/qdq_selectors.cc, by the families of shared/utils.cc.
  */
+import { constantNumbers } from '../ir/constant.js';
 import type { DType } from '../ir/dtype.js';
 import type { Node } from '../ir/graph.js';
 import type { NodeUnit } from './provider.js';
@@ -176,7 +177,7 @@ export function whyNoClip(clip: Node, quantize: Node | undefined): string | unde
   const bound = (index: number, name: string, open: number): number =>
     clip.inputs[index] === undefined
       ? clip.float(name, open)
-      : (clip.inputs[index]!.constant?.toNumbers()[0] ?? Number.NaN);
+      : (constantNumbers(clip.inputs[index])?.[0] ?? Number.NaN);
   const inRange = bound(1, 'min', Number.NEGATIVE_INFINITY) <= low && bound(2, 'max', Infinity) >= high;
   return inRange ? undefined : why;
 }

@@ -8,6 +8,8 @@ export interface BrokenCase {
   readonly rule: string;
   readonly legal: string;
   readonly broken: string;
+  /** The one target whose provider has such an operator; default all of the provider. */
+  readonly only?: string;
 }
 
 /** Text, and what is written in its place. */
