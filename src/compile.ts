@@ -1,5 +1,5 @@
 /** The one composition root: a model file goes in; for each target, a proven file and its report come out. */
-import { basename, dirname, join } from 'node:path';
+import { basename } from 'node:path';
 import { mixPrecision } from '../passes/mix-precision.js';
 import { originalNames } from '../passes/shorten-names.js';
 import { resolveTargets } from '../targets/index.js';
@@ -12,6 +12,7 @@ import { compileWithin } from './compile/budget-run.js';
 import { AnswerCache } from './compile/cache.js';
 import { cacheFolder } from './compile/cache-folder.js';
 import { decoderData } from './compile/decoder-data.js';
+import { deliver } from './compile/delivery.js';
 import { exclusionOf, widened, withoutBroken } from './compile/exclusion.js';
 import { emittedName, nameBatch, refuseClash, writeCompanions } from './compile/layout.js';
 import { tellProtection } from './compile/protect-request.js';
@@ -254,6 +255,9 @@ async function compileFor(
     dataBytes: request.dataBytes ?? target.dataBytes,
     onProgress,
   });
+  const { files: parts } = written;
+  const place = (each: string) => staging.path(each);
+  const names = await deliver({ target, emitted, name, written: parts, place, ledger, maxMemory });
 
   enter('prove');
   const proof = await proveWithin(maxMemory, bytesBefore, ledger, data.samples, (present) =>
@@ -277,8 +281,7 @@ async function compileFor(
     ledger.note('info', 'cache', `nothing was kept for the next compilation: ${cache.refused}`);
   const mix = mixFact.find({ facts });
   const files: FileFacts[] = [];
-  for (const file of written.files)
-    files.push(await staging.add(join(dirname(name), basename(file.path)), inputs));
+  for (const each of names) files.push(await staging.add(each, inputs));
   return {
     model: basename(request.model),
     target: target.name,

@@ -2,6 +2,7 @@ import { QuantcError, type Target } from '../src/index.js';
 import { cpuArm64 } from './cpu-arm64.js';
 import { cpuX64Avx2, cpuX64Vnni } from './cpu-x64.js';
 import { npuCoreml } from './npu-coreml.js';
+import { npuLitert } from './npu-litert.js';
 import { npuNnapi } from './npu-nnapi.js';
 import { npuQnn, npuQnnPlugin } from './npu-qnn.js';
 import { npuXnnpack } from './npu-xnnpack.js';
@@ -15,6 +16,7 @@ export const targets: readonly Target[] = [
   webgpu,
   webgpuFlash,
   npuCoreml,
+  npuLitert,
   npuNnapi,
   npuQnn,
   npuQnnPlugin,

@@ -15,6 +15,7 @@ const LAYERS: readonly (readonly [area: string, mayImport: readonly string[]])[]
   ['src/quant', ['src/errors', 'src/ir']],
   ['src/onnx', ['src/errors', 'src/ir']],
   ['src/pipeline', ['src/errors', 'src/ir']],
+  ['src/tflite', ['src/errors', 'src/ir', 'src/quant']],
   ['src/target', ['src/errors', 'src/ir', 'src/quant', 'src/pipeline']],
   [
     'src/rewrite',
@@ -76,6 +77,7 @@ const COMPOSITION = /^src\/(?:compile|explain|prove|recipe)\b/;
 /** Packages that one area alone may import; tests may use them as oracles. */
 const CONFINED: Readonly<Record<string, string>> = {
   protobufjs: 'src/onnx',
+  flatbuffers: 'src/tflite',
   'onnxruntime-node': 'src/runtime',
   'ts-morph': 'src/codegen',
   commander: 'src/cli',

@@ -92,7 +92,7 @@ export class Staging {
    * @throws QuantcError E_OUT_FOLDER
    */
   commit(): void {
-    const models = this.#names.filter((name) => name.endsWith('.onnx'));
+    const models = this.#names.filter((name) => /\.(?:onnx|tflite)$/.test(name));
     const others = this.#names.filter((name) => !models.includes(name));
     const undo: (() => void)[] = [];
     const move = (from: string, to: string): void => {

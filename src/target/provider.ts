@@ -37,7 +37,7 @@ export interface ProviderRule {
 
 /** A provider as data. */
 export interface ProviderTable {
-  readonly provider: 'qnn' | 'coreml' | 'nnapi' | 'xnnpack';
+  readonly provider: 'qnn' | 'coreml' | 'nnapi' | 'xnnpack' | 'litert';
   /** Operators that it has builders for, spelt as in `ProviderRule.ops`. */
   readonly operators: ReadonlySet<string>;
   /** Where the list of operators stands. */

@@ -118,6 +118,8 @@ export type Profile = (typeof PROFILES)[number];
 export interface Target {
   readonly name: string;
   readonly doc: string;
+  /** What is delivered: the ONNX model, or a `.tflite` file made of it; default `onnx`. */
+  readonly format?: 'onnx' | 'tflite';
   /** The opset that the emitted model imports. */
   readonly opset: number;
   readonly activation: {
