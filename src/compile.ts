@@ -3,9 +3,6 @@ import { basename } from 'node:path';
 import { mixPrecision } from '../passes/mix-precision.js';
 import { originalNames } from '../passes/shorten-names.js';
 import { resolveTargets } from '../targets/index.js';
-import { openJudge } from './calibration/judge.js';
-import { likenessOn } from './calibration/likeness.js';
-import { watch } from './calibration/watch.js';
 import { type BudgetTerm, parseBudget } from './compile/budget.js';
 import { asksForLikeness } from './compile/budget-figures.js';
 import { compileWithin } from './compile/budget-run.js';
@@ -20,6 +17,7 @@ import { verdictWithin } from './compile/provider-verdict.js';
 import { observeRanges } from './compile/ranges.js';
 import type { CompileEvent, CompileRequest, Stage } from './compile/request.js';
 import { dataFor } from './compile/request-data.js';
+import { sampleEngine } from './compile/sample-engine.js';
 import { stopIfAborted, stoppable } from './compile/samples.js';
 import { specializeFor } from './compile/specialize.js';
 import { bytesOf, filesOf, Staging } from './compile/staging.js';
@@ -39,9 +37,10 @@ import { type FileFacts, type Proof, reportText, type TargetReport } from './rep
 import { VERSION } from './report/version.js';
 import { createEngine } from './runtime/engine.js';
 import { exclusionFact, floatModelFact, judgedByLikeness, targetFact } from './target/facts.js';
-import { type MixGoal, mixFact, mixGoalFact } from './target/mix.js';
+import { type BytesGoal, type MixGoal, mixFact, mixGoalFact } from './target/mix.js';
 import { profiled } from './target/profiled.js';
 import type { Target } from './target/target.js';
+import { weightBytesFact, weightMixFact } from './target/weight-mix.js';
 import { kvCacheFact, maxPositionsFact } from './transformer/facts.js';
 
 export type { CompileEvent, CompileRequest, Stage } from './compile/request.js';
@@ -51,8 +50,7 @@ export const REPORT_NAME = 'quantc.report.json';
 
 const DEFAULT_MEMORY = 1 << 30;
 const PROOF_SAMPLES = 16;
-/** Samples that mixes of precisions are judged by, and what one model at a time takes to be run, in bytes of its file. */
-const JUDGED = 64;
+/** What one model at a time takes to be run, in bytes of its file. */
 const JUDGE_FACTOR = 3;
 
 /**
@@ -74,7 +72,7 @@ export async function compile(asked: CompileRequest): Promise<TargetReport[]> {
     for (const target of targets)
       reports.push(
         await withPool(request, (pool) => {
-          const compileInto = (folder: Staging, goal?: MixGoal) =>
+          const compileInto = (folder: Staging, goal?: MixGoal | BytesGoal) =>
             compileFor(target, request, folder, pool, cache, { terms, goal });
           if (terms.length === 0) return compileInto(staging);
           const run = { terms, request, target, cache, staging };
@@ -117,7 +115,7 @@ async function withPool<T>(request: CompileRequest, use: (pool: KernelPool) => P
 /** What one compilation of several for the same request is about. */
 interface Trial {
   readonly terms?: readonly BudgetTerm[];
-  readonly goal?: MixGoal | undefined;
+  readonly goal?: MixGoal | BytesGoal | undefined;
   /** Promises that the executor did not keep when this was compiled before: their nodes stay float now. */
   readonly broken?: Proof['broken'];
 }
@@ -199,28 +197,18 @@ async function compileFor(
       if (share === 0) enter('search');
       else progress('search')(share);
     },
-    ...(data.ranges && {
-      ...(bytesBefore * JUDGE_FACTOR <= maxMemory && {
-        judge: (at) =>
-          // One sample a run, one thread a session: choices must not depend on batches or threads.
-          openJudge(at, stoppable(decoderData(data.ranges!, at).first(JUDGED).rebatched(1), signal), {
-            threads: 1,
-            byLikeness: asksForLikeness(terms),
-            maxBytes: maxMemory / 8,
-          }),
-      }),
-      samplesDigest: (samples = data.ranges!.count) => data.ranges!.first(samples).digest(),
-      likeness: likenessOn((at) => stoppable(decoderData(data.ranges!, at), signal)),
-      // What random feeds correlate says nothing of real ones.
-      ...(!data.ranges.synthetic && {
-        watch: (at, values, samples, see) =>
-          watch(at, values, stoppable(decoderData(data.ranges!, at).first(samples), signal), see),
-      }),
-    }),
+    ...(data.ranges &&
+      sampleEngine(data.ranges, {
+        byLikeness: asksForLikeness(terms),
+        roomy: bytesBefore * JUDGE_FACTOR <= maxMemory,
+        maxBytes: maxMemory / 8,
+        signal,
+      })),
   };
   const facts = new Map<string, unknown>();
   targetFact.set({ facts }, target);
-  if (goal !== undefined) mixGoalFact.set({ facts }, goal);
+  if (goal?.kind === 'bytes') weightBytesFact.set({ facts }, goal.bytes);
+  else if (goal !== undefined) mixGoalFact.set({ facts }, goal);
   tellWeights(facts, data.precision, request);
   tellProtection(facts, data.precision, request.protect);
   kvCacheFact.set({ facts }, kvCache);
@@ -280,6 +268,7 @@ async function compileFor(
   if (cache.refused !== undefined)
     ledger.note('info', 'cache', `nothing was kept for the next compilation: ${cache.refused}`);
   const mix = mixFact.find({ facts });
+  const weightMix = weightMixFact.find({ facts });
   const files: FileFacts[] = [];
   for (const each of names) files.push(await staging.add(each, inputs));
   return {
@@ -296,6 +285,7 @@ async function compileFor(
     ledger: ledger.rows,
     notes: ledger.notes,
     ...(mix && { mix }),
+    ...(weightMix && { weightMix }),
     ...(verdict && { verdict }),
     names: Object.fromEntries(originalNames.find({ facts }) ?? []),
   };

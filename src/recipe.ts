@@ -14,6 +14,7 @@ import { canonicalization, fusionsNamed, loweringsNamed } from '../passes/index.
 import { insertQdq } from '../passes/insert-qdq.js';
 import { keepFloat } from '../passes/keep-float.js';
 import { mixPrecision } from '../passes/mix-precision.js';
+import { mixWeights } from '../passes/mix-weights.js';
 import { moveBatchTransposes } from '../passes/move-batch-transposes.js';
 import { nameNodes } from '../passes/name-nodes.js';
 import { placeOnExecutor } from '../passes/place-on-executor.js';
@@ -38,6 +39,7 @@ import { PROFILES, type Target } from './target/target.js';
  * - `int8-dynamic`: weights int8, activations quantized while the model runs.
  * - `int8-weights`: the file holds int8, the executor computes in float.
  * - `int4`, `int2`, `int8-blocks`: weights of 4, 2 or 8 bits in blocks with a scale each; activations stay float.
+ * - `auto-weights`: bits of each weight by what it does to outputs, as many bytes in all as int4 takes.
  * - `fp16`, `bf16`: arithmetic in 16-bit floats, or their storage where the target computes in float.
  * - `a8w8`, `a16w8`, `a16w4`, `mixed`: static, bits of activations and of weights; see `Profile` in `target.ts`. For
  *   targets that take graphs whole, and for no others.
@@ -53,6 +55,7 @@ export const PRECISIONS = [
   'int4',
   'int2',
   'int8-blocks',
+  'auto-weights',
   'fp16',
   'bf16',
   ...PROFILES,
@@ -255,7 +258,8 @@ function quantizing(precision: Exclude<Precision, 'auto'>, chosen: readonly Algo
     case 'int4':
     case 'int2':
     case 'int8-blocks':
-      return [protectLayers, quantizeWeightsNbits, compressWeights, ...IN_HALF];
+    case 'auto-weights':
+      return [protectLayers, mixWeights, quantizeWeightsNbits, compressWeights, ...IN_HALF];
     case 'fp16':
     case 'bf16':
       return IN_HALF;
@@ -289,11 +293,11 @@ export function recipeFor(
         ? []
         : [
             ...(precision === 'int8' ? [computeOnIntegers] : []),
+            ...(precision === 'int8' || isProfile(precision) ? [completeQuantizers] : []),
             deadCode,
             deduplicateInitializers,
             dropDefaultAttributes,
             // The provider wants every node named.
-            ...(precision === 'int8' || isProfile(precision) ? [completeQuantizers] : []),
             isProfile(precision) ? nameNodes : shortenNames,
           ],
   };

@@ -87,3 +87,56 @@ function logarithms(values: Float32Array, start: number, given: boolean, into: F
   const least = Math.log(LEAST);
   for (let i = 0; i < classes; i++) into[i] = Math.max(values[start + i]! - shift, least);
 }
+
+/** Distributions that many others are compared with: what depends on them alone is computed once. */
+export class Distributions {
+  readonly #classes: number;
+  readonly #given: boolean;
+  /** Probabilities, row after row, and Σ p·ln p of each row. */
+  readonly #p: Float32Array;
+  readonly #negentropy: Float64Array;
+
+  /** @param end elements of `scores` that count */
+  constructor(scores: Float32Array, end: number, classes: number) {
+    const rows = Math.floor(end / classes);
+    this.#classes = classes;
+    this.#given = rows > 0 && isDistribution(scores, 0, classes);
+    this.#p = new Float32Array(rows * classes);
+    this.#negentropy = new Float64Array(rows);
+    const logs = new Float64Array(classes);
+    for (let row = 0; row < rows; row++) {
+      logarithms(scores, row * classes, this.#given, logs);
+      for (let i = 0; i < classes; i++) {
+        const p = Math.exp(logs[i]!);
+        this.#p[row * classes + i] = p;
+        this.#negentropy[row]! += p * logs[i]!;
+      }
+    }
+  }
+
+  /** Σ p·ln(p / q) over all rows. NaN where the scores are. */
+  divergence(scores: Float32Array): number {
+    const [classes, p] = [this.#classes, this.#p];
+    let total = 0;
+    for (const [row, negentropy] of this.#negentropy.entries()) {
+      const start = row * classes;
+      let dot = 0;
+      let mass = 0;
+      if (this.#given) {
+        for (let i = start; i < start + classes; i++) dot += p[i]! * Math.log(Math.max(scores[i]!, LEAST));
+        total += negentropy - dot;
+        continue;
+      }
+      let top = Number.NEGATIVE_INFINITY;
+      for (let i = start; i < start + classes; i++) if (!(scores[i]! <= top)) top = scores[i]!;
+      let sum = 0;
+      for (let i = start; i < start + classes; i++) {
+        sum += Math.exp(scores[i]! - top);
+        dot += p[i]! * (scores[i]! - top);
+        mass += p[i]!;
+      }
+      total += negentropy - dot + mass * Math.log(sum);
+    }
+    return total > 0 ? total : total <= 0 ? 0 : Number.NaN;
+  }
+}

@@ -11,7 +11,7 @@ import { tensorType } from '../ir/type.js';
 import type { TrialFigures, WeightTrials } from '../pipeline/weight-trials.js';
 import { withSession } from '../runtime/session.js';
 import type { Batch, DataSet } from './dataset.js';
-import { type Answer, classesOf, divergence, elementsOf, scoresAmong, squaredError } from './scores.js';
+import { type Answer, classesOf, Distributions, elementsOf, scoresAmong, squaredError } from './scores.js';
 
 export interface WeightTrialOptions {
   readonly threads?: number;
@@ -57,19 +57,26 @@ export async function withWeightTrials<T>(
       kept.push({ batch, outputs: new Map(wanted.map(([name, tensor]) => [name, tensor.toFloat32()])) });
     }
     const classes = scores === undefined ? 0 : classesOf(kept[0]!, data);
+    const distributions =
+      classes > 0
+        ? kept.map(({ batch, outputs }) => {
+            const [values] = outputs.values();
+            return new Distributions(values!, elementsOf(values!, batch), classes);
+          })
+        : [];
     const signal = kept.reduce((sum, each) => sum + signalOf(each, classes), 0);
-    const measure = async (replaced: ReadonlyMap<Value, Tensor>): Promise<TrialFigures> => {
+    const measure = async (replaced: ReadonlyMap<Value, Tensor>, predicts = false): Promise<TrialFigures> => {
       const feeds: Record<string, Tensor> = { ...own };
       for (const [weight, tensor] of replaced) feeds[fed.get(weight)!.name] = tensor;
-      const words = data.metric === 'perplexity' ? new Words(classes) : undefined;
+      const words = predicts && data.metric === 'perplexity' ? new Words(classes) : undefined;
       let noise = 0;
-      for (const { batch, outputs } of kept) {
+      for (const [at, { batch, outputs }] of kept.entries()) {
         const found = await session.run({ ...batch.feeds, ...feeds }, [...outputs.keys()]);
         for (const [name, expected] of outputs) {
           const values = found[name]!.toFloat32();
-          const end = elementsOf(expected, batch);
           noise +=
-            classes > 0 ? divergence(expected, values, end, classes) : squaredError(expected, values, end);
+            distributions[at]?.divergence(values) ??
+            squaredError(expected, values, elementsOf(expected, batch));
           words?.add(batch, values);
         }
       }

@@ -26,7 +26,12 @@ export interface WeightRequest {
 }
 
 /** Bits of a weight's element by precision; other precisions have no weights in blocks. */
-const BITS: Readonly<Partial<Record<Precision, WeightBits>>> = { int2: 2, int4: 4, 'int8-blocks': 8 };
+const BITS: Readonly<Partial<Record<Precision, WeightBits>>> = {
+  int2: 2,
+  int4: 4,
+  'int8-blocks': 8,
+  'auto-weights': 4,
+};
 
 /** @throws QuantcError E_WEIGHT_OPTIONS when a precision without blocks is given options of theirs */
 export function weightChoiceFor(
@@ -37,6 +42,7 @@ export function weightChoiceFor(
   if (bits !== undefined) {
     return {
       ...{ bits, blockSize, symmetric: symmetricWeights },
+      ...(precision === 'auto-weights' && { mixed: true }),
       ...(weightMethod === undefined && { together: 'with-samples' }),
       ...(weightMethod === 'gptq' ? { together: 'always' } : { method: weightMethod }),
     };

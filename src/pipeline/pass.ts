@@ -2,6 +2,7 @@ import type { Graph, Model, Node, Value } from '../ir/graph.js';
 import type { Tensor } from '../ir/tensor.js';
 import type { Judge } from './judge.js';
 import type { Ledger } from './ledger.js';
+import type { WeightTrials } from './weight-trials.js';
 
 /**
  * What a pass may need of the model, or give to it.
@@ -44,6 +45,16 @@ export interface Engine {
    * candidates with it. Absent when there are no samples, or no memory to run further models beside the first.
    */
   judge?(reference: Model): Promise<Judge>;
+  /**
+   * Opens trials of a model with other weights over the first calibration samples, at most so many, and closes them
+   * behind `use`. Absent when there are no samples.
+   */
+  weightTrials?<T>(
+    model: Model,
+    weights: readonly Value[],
+    samples: number,
+    use: (trials: WeightTrials) => Promise<T>,
+  ): Promise<T>;
   /** Told by a pass that searches for long how much of the search is done, from 0 to 1. */
   onSearch?(share: number): void;
   /**

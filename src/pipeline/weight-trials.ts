@@ -14,6 +14,9 @@ export interface TrialFigures {
 export interface WeightTrials {
   readonly metric: 'kl' | 'sqnr';
   readonly samples: number;
-  /** @param replaced other tensors of the same types; what is not said keeps the model's own */
-  measure(replaced: ReadonlyMap<Value, Tensor>): Promise<TrialFigures>;
+  /**
+   * @param replaced other tensors of the same types; what is not said keeps the model's own
+   * @param predicts whether language models tell how well they predict, too, which takes longer. Default false.
+   */
+  measure(replaced: ReadonlyMap<Value, Tensor>, predicts?: boolean): Promise<TrialFigures>;
 }

@@ -1,6 +1,7 @@
 import type { LedgerNote, LedgerRow } from '../pipeline/ledger.js';
 import type { MixReport } from '../target/mix.js';
 import type { ProviderVerdict } from '../target/verdict.js';
+import type { WeightMixReport } from '../target/weight-mix.js';
 
 /** How one output, or one inner value, of the emitted model lies to the float model's. */
 export interface ErrorFigures {
@@ -103,6 +104,8 @@ export interface TargetReport {
   readonly notes: readonly LedgerNote[];
   /** What the search for a mix of precisions found, where there was one. */
   readonly mix?: MixReport;
+  /** Bits of single weights, where those were chosen one by one. */
+  readonly weightMix?: WeightMixReport;
   readonly budget?: BudgetReport;
   /** What the target's provider will take, where it takes graphs whole or in pieces. */
   readonly verdict?: ProviderVerdict;

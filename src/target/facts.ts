@@ -39,6 +39,8 @@ export interface WeightChoice {
    * so that there must be samples; or where there are some. Default: each by itself.
    */
   readonly together?: 'always' | 'with-samples';
+  /** Every weight gets bits of its own, as few as it bears; `bits` then are those of a weight that has none. */
+  readonly mixed?: boolean;
   /** One zero point for all, the middle, which is not stored. Default false: each block has one of its own. */
   readonly symmetric?: boolean;
 }

@@ -55,6 +55,12 @@ export type MixGoal =
     }
   | { readonly kind: 'fixed'; readonly steps: readonly MixStep[] };
 
+/** Weights of few bits that together take no more than so many bytes. */
+export interface BytesGoal {
+  readonly kind: 'bytes';
+  readonly bytes: number;
+}
+
 /** Default: `auto`. */
 export const mixGoalFact = factKey<MixGoal>('mix-goal');
 /** What the search found. */
