@@ -27,11 +27,16 @@ import { initializerInputs } from './initializer-inputs.js';
 import { inlineBranches } from './inline-branches.js';
 import { inlineFunctions } from './inline-functions.js';
 import { lowerActivations } from './lower-activations.js';
+import { lowerExtremes } from './lower-extremes.js';
 import { lowerFakeQuantization } from './lower-fake-quantization.js';
+import { lowerIndexing } from './lower-indexing.js';
 import { lowerIntegers } from './lower-integers.js';
 import { lowerLogic } from './lower-logic.js';
 import { lowerNormalizations } from './lower-normalizations.js';
+import { lowerOneDimensional } from './lower-one-dimensional.js';
 import { lowerOneHot } from './lower-one-hot.js';
+import { lowerPools } from './lower-pools.js';
+import { lowerRecurrent } from './lower-recurrent.js';
 import { lowerRounding } from './lower-rounding.js';
 import { lowerSpaceToDepth } from './lower-space-to-depth.js';
 import { lowerSums } from './lower-sums.js';
@@ -169,6 +174,11 @@ export const targetLowerings = {
   lowerRounding,
   lowerLogic,
   padConvolutionChannels,
+  lowerRecurrent,
+  lowerOneDimensional,
+  lowerPools,
+  lowerIndexing,
+  lowerExtremes,
 } as const satisfies Readonly<Record<string, Pass>>;
 
 /**
