@@ -6,18 +6,8 @@ import { expect } from 'chai';
 import { type ProviderTable, verdictOf } from '../../src/index.js';
 import { createEngine } from '../../src/runtime/engine.js';
 import { targets } from '../../targets/index.js';
-import { type BrokenCase, modelOf } from './broken/case.js';
-import { coremlCases } from './broken/coreml-cases.js';
-import { nnapiCases } from './broken/nnapi-cases.js';
-import { qnnCases } from './broken/qnn-cases.js';
-import { xnnpackCases } from './broken/xnnpack-cases.js';
-
-const CASES: Readonly<Partial<Record<ProviderTable['provider'], readonly BrokenCase[]>>> = {
-  coreml: coremlCases,
-  nnapi: nnapiCases,
-  qnn: qnnCases,
-  xnnpack: xnnpackCases,
-};
+import { modelOf } from './broken/case.js';
+import { casesFor } from './broken/cases.js';
 
 async function judged(text: string, table: ProviderTable) {
   const model = modelOf(text);
@@ -25,9 +15,10 @@ async function judged(text: string, table: ProviderTable) {
   return verdictOf(model, table);
 }
 
-for (const { name, provider } of targets) {
+for (const target of targets) {
+  const { name, provider } = target;
   if (provider === undefined) continue;
-  const cases = (CASES[provider.provider] ?? []).filter(({ only = name }) => only === name);
+  const cases = casesFor(target);
   /** Rules of operators that only a variant of the provider has break nowhere else. */
   const reachable = provider.rules.filter(
     ({ ops }) => ops === undefined || ops.some((op) => provider.operators.has(op)),

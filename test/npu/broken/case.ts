@@ -8,6 +8,8 @@ export interface BrokenCase {
   readonly rule: string;
   readonly legal: string;
   readonly broken: string;
+  /** The broken graph before anybody quantized it, where Q and DQ are not what is broken. */
+  readonly float?: string;
   /** The one target whose provider has such an operator; default all of the provider. */
   readonly only?: string;
 }
@@ -135,6 +137,22 @@ export function quantizedText({
   return `(${inputs.join(', ')}) => (${outputs.join(', ')}) <${constants.join(', ')}> {\n ${[...lines, behind].filter((line) => line !== '').join('\n ')}\n}`;
 }
 
+/** The body of the same graph in float. */
+function floatText({ node, reads, gives, values = '', before = '', behind = '' }: QuantizedGraph): string {
+  const inputs: string[] = [];
+  const constants = values === '' ? [] : [values];
+  for (const [name, operand] of Object.entries(reads)) {
+    if (operand.from === 'raw') inputs.push(operand.declared);
+    else if (operand.from === 'caller') inputs.push(`float[${operand.shape}] ${name}`);
+    else constants.push(`float[${operand.shape}] ${name} = N`);
+  }
+  const outputs = Object.entries(gives).map(
+    ([name, type]) => `${typeof type === 'string' ? type : 'float[]'} ${name}`,
+  );
+  const lines = [before, `[node] ${node}`, behind].filter((line) => line !== '');
+  return `(${inputs.join(', ')}) => (${outputs.join(', ')}) <${constants.join(', ')}> {\n ${lines.join('\n ')}\n}`;
+}
+
 /** A case from a legal quantized graph; operands and outputs are replaced by name, the rest as a whole. */
 export function requantized(
   rule: string,
@@ -144,5 +162,10 @@ export function requantized(
   const reads = { ...legal.reads, ...change.reads };
   const gives = { ...legal.gives, ...change.gives };
   const broken = { ...legal, ...change, reads, gives };
-  return { rule, legal: graphText(quantizedText(legal)), broken: graphText(quantizedText(broken)) };
+  return {
+    rule,
+    legal: graphText(quantizedText(legal)),
+    broken: graphText(quantizedText(broken)),
+    float: graphText(floatText(broken)),
+  };
 }
