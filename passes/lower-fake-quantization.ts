@@ -1,11 +1,10 @@
 import {
-  constantOf,
+  integersOf,
   no,
   node,
   readsFunctionAttributes,
   rewrite,
   scalar,
-  type Tensor,
   type Value,
   value,
 } from '../src/index.js';
@@ -28,8 +27,12 @@ function gridOf(zero: Value | undefined, outputDtype: number): readonly [number,
       : undefined;
 }
 
-const numberOf = (tensor: Tensor | undefined): number | undefined =>
-  tensor === undefined ? 0 : tensor.count === 1 ? tensor.toNumbers()[0] : undefined;
+/** A zero point: 0 where none is said; undefined where it is computed, or one of many. */
+function zeroOf(zero: Value | undefined): number | undefined {
+  if (zero === undefined) return 0;
+  const zeros = integersOf(zero);
+  return zeros?.length === 1 ? zeros[0] : undefined;
+}
 
 /**
  * A value that is quantized and at once widened again, on one grid for all of it, was only rounded to the grid:
@@ -56,14 +59,14 @@ export const lowerFakeQuantization = rewrite({
     if (gridOf(z, quantize.int('output_dtype', 0)) === undefined)
       return no('its grid has more than 8 bits', quantize);
     if (s !== t || !(s > 0)) return no('it is widened by another scale', quantize);
-    const zeros = [z, w].map((each) => (each === undefined ? 0 : numberOf(constantOf(each))));
+    const zeros = [z, w].map(zeroOf);
     if (zeros[0] === undefined || zeros[1] === undefined)
       return no('a zero point is not one constant', quantize);
     return zeros[0] === zeros[1] || no('it is widened from another zero point', quantize);
   },
   replace: ({ x, s, z, quantize }, op) => {
     const [least, most] = gridOf(z, quantize.int('output_dtype', 0))!;
-    const zero = z === undefined ? 0 : numberOf(constantOf(z))!;
+    const zero = zeroOf(z)!;
     const float = (number: number) => op.scalar(number, 'float');
     const rounded = op.Round(op.Div(x, float(s)));
     return op.Mul(op.Clip(rounded, float(least - zero), float(most - zero)), float(s));

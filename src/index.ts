@@ -95,7 +95,12 @@ export { type Exclusion, type NodePlan, type Plan, planStatic } from './target/p
 export { planSaving } from './target/plan-saving.js';
 export { isProfile, profiled } from './target/profiled.js';
 export * from './target/provider.js';
-export { type ScalarQuantization, scalarQuantization, zeroPointsOf } from './target/quantized-scalar.js';
+export {
+  integersOf,
+  type ScalarQuantization,
+  scalarQuantization,
+  zeroPointsOf,
+} from './target/quantized-scalar.js';
 export * from './target/target.js';
 export * from './target/usability.js';
 export { type Partition, type ProviderVerdict, type RuleBreak, verdictOf } from './target/verdict.js';

@@ -1,6 +1,6 @@
 /** What a QuantizeLinear or DequantizeLinear says, where it is one scale and one zero point for the whole tensor. */
 import { constantNumbers, constantOf } from '../ir/constant.js';
-import type { Node } from '../ir/graph.js';
+import type { Node, Value } from '../ir/graph.js';
 import { isQuantizedType, typeBounds } from '../quant/affine.js';
 import { unpack } from '../quant/pack.js';
 import { zeroPointType } from './zero-point-type.js';
@@ -29,12 +29,14 @@ export function scalarQuantization(node: Node): ScalarQuantization | undefined {
  * The zero points of a QuantizeLinear or DequantizeLinear, of integers of any width: one 0 where it names none.
  * @returns undefined where they are computed
  */
-export function zeroPointsOf(node: Node): readonly number[] | undefined {
-  const input = node.inputs[2];
-  if (input === undefined) return [0];
-  const tensor = constantOf(input);
+export const zeroPointsOf = (node: Node): readonly number[] | undefined =>
+  node.inputs[2] === undefined ? [0] : integersOf(node.inputs[2]);
+
+/** The elements of a small constant of integers, those of 2 and 4 bits unpacked; undefined for what is computed. */
+export function integersOf(value: Value): readonly number[] | undefined {
+  const tensor = constantOf(value);
   const packed = /^u?int([24])$/.exec(tensor?.dtype ?? '');
-  if (tensor === undefined || packed === null) return constantNumbers(input);
+  if (tensor === undefined || packed === null) return constantNumbers(value);
   const bits = packed[1] === '4' ? 4 : 2;
   return Array.from(unpack(tensor.bytes(), tensor.count, bits, !tensor.dtype.startsWith('u')));
 }
