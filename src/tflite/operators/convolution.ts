@@ -13,15 +13,24 @@ import { paddingOf, type Window, windowOf } from './window.js';
 export const spread = (e: Emitter, x: Operand): Operand =>
   x.shape.length === 3 ? e.reshape(x, [x.shape[0]!, 1, x.shape[1]!, x.shape[2]!]) : x;
 
-/** Computes a result of three dimensions in four. */
-export function intoSpread(unit: Unit, e: Emitter, emit: (output: Operand) => void): void {
-  e.into(unit, 'last', (output) => {
-    if (output.shape.length === 4) return emit(output);
+/** Computes a result of three dimensions in four. @param grid where the operator wants another than the result's */
+export function intoSpread(
+  unit: Unit,
+  e: Emitter,
+  emit: (output: Operand) => void,
+  grid?: Operand['grid'],
+): void {
+  const spreading = (output: Operand): void => {
+    if (output.shape.length === 4) {
+      emit(output);
+      return;
+    }
     const [n, length, c] = output.shape;
     const wide = e.tensor('spread', [n!, 1, length!, c!], output.type, output.grid && { grid: output.grid });
     emit(wide);
     e.operator('RESHAPE', [wide, e.ints(output.shape)], { newShape: output.shape }, [output]);
-  });
+  };
+  e.into(unit, 'last', spreading, { grid });
 }
 
 /** Rows and columns of the zero point around height and width. */

@@ -66,12 +66,7 @@ function pool(op: 'MAX_POOL_2D' | 'AVERAGE_POOL_2D'): Lowering['lower'] {
       fused: FUSED_ACTIVATIONS.none,
     };
     // Integer pools move bytes: what they give lies on the grid of what they read.
-    intoSpread(unit, e, (y) => {
-      if (y.grid === undefined || x.grid === undefined) return e.operator(op, [x], options, [y]);
-      const own = e.tensor('pooled', y.shape, y.type, { grid: x.grid });
-      e.operator(op, [x], options, [own]);
-      e.operator('QUANTIZE', [own], {}, [y]);
-    });
+    intoSpread(unit, e, (y) => e.operator(op, [x], options, [y]), x.grid);
   };
 }
 
