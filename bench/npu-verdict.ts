@@ -35,7 +35,8 @@ for (const name of SHARED_MODELS) {
   const dims = await sizesOf(path);
   if (options.checker) {
     const open = await optimized(path);
-    const sized = Object.keys(dims).length === 0 ? open : await optimized(path, dims);
+    // Branches for other sizes keep some models from being loaded with sizes alone.
+    const sized = Object.keys(dims).length === 0 ? open : await optimized(path, dims).catch(() => open);
     for (const list of usabilityLists) {
       const found = usabilityOf(open, list);
       const best = found.fixed ?? found.asIs;
