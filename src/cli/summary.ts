@@ -125,7 +125,9 @@ export function nextSteps(
   const steps: string[] = [];
   const first = reports[0]!;
   const data = given.eval ? ` --eval ${given.eval}` : given.calib ? ` --calib ${given.calib}` : '';
-  steps.push(`quantc compare ${model} ${join(out, first.files[0]!.path)}${data}`);
+  const file = first.files[0]!.path;
+  // Two models are compared in ONNX Runtime, which reads its own files alone.
+  if (!file.endsWith('.tflite')) steps.push(`quantc compare ${model} ${join(out, file)}${data}`);
   if (!given.calib)
     steps.push(`quantc compile ${model} --calib <data>   static int8, with ranges from your data`);
   else if (!given.eval)
