@@ -29,6 +29,9 @@ import { inlineFunctions } from './inline-functions.js';
 import { lowerActivations } from './lower-activations.js';
 import { lowerExtremes } from './lower-extremes.js';
 import { lowerFakeQuantization } from './lower-fake-quantization.js';
+import { lowerGelu } from './lower-gelu.js';
+import { lowerGemm } from './lower-gemm.js';
+import { lowerHardActivations } from './lower-hard-activations.js';
 import { lowerIndexing } from './lower-indexing.js';
 import { lowerIntegers } from './lower-integers.js';
 import { lowerLogic } from './lower-logic.js';
@@ -36,8 +39,14 @@ import { lowerNormalizations } from './lower-normalizations.js';
 import { lowerOneDimensional } from './lower-one-dimensional.js';
 import { lowerOneHot } from './lower-one-hot.js';
 import { lowerPools } from './lower-pools.js';
+import { lowerPowers } from './lower-powers.js';
+import { lowerPrelu } from './lower-prelu.js';
 import { lowerRecurrent } from './lower-recurrent.js';
+import { lowerReduceSum } from './lower-reduce-sum.js';
+import { lowerReductions } from './lower-reductions.js';
 import { lowerRounding } from './lower-rounding.js';
+import { lowerSigns } from './lower-signs.js';
+import { lowerSmoothActivations } from './lower-smooth-activations.js';
 import { lowerSpaceToDepth } from './lower-space-to-depth.js';
 import { lowerSums } from './lower-sums.js';
 import { matmulAddToGemm } from './matmul-add-to-gemm.js';
@@ -179,6 +188,15 @@ export const targetLowerings = {
   lowerPools,
   lowerIndexing,
   lowerExtremes,
+  lowerPowers,
+  lowerSigns,
+  lowerReductions,
+  lowerReduceSum,
+  lowerGemm,
+  lowerPrelu,
+  lowerGelu,
+  lowerSmoothActivations,
+  lowerHardActivations,
 } as const satisfies Readonly<Record<string, Pass>>;
 
 /**
