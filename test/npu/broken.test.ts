@@ -2,12 +2,18 @@
  * A graph for each rule of each provider: legal but for one change, which the verdict names. A rule without a graph that
  * breaks it fails here.
  */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect } from 'chai';
-import { type ProviderTable, verdictOf } from '../../src/index.js';
+import { targetFusions, targetLowerings } from '../../passes/index.js';
+import { type Pass, type ProviderTable, verdictOf } from '../../src/index.js';
+import { PRECISIONS, recipeFor } from '../../src/recipe.js';
 import { createEngine } from '../../src/runtime/engine.js';
 import { targets } from '../../targets/index.js';
 import { modelOf } from './broken/case.js';
 import { casesFor } from './broken/cases.js';
+import { compiled, type Outcome } from './broken/outcome.js';
 
 async function judged(text: string, table: ProviderTable) {
   const model = modelOf(text);
@@ -45,3 +51,54 @@ for (const target of targets) {
     }
   });
 }
+
+/** What users are told that it mends a rule is a pass or an option that there is. */
+const KNOWN = new Set(
+  [
+    ...PRECISIONS.filter((each) => each !== 'auto').flatMap((each) =>
+      Object.values(recipeFor(each) as unknown as Record<string, readonly Pass[]>).flat(),
+    ),
+    ...Object.values(targetFusions),
+    ...Object.values(targetLowerings),
+  ].flatMap(function names({ name, passes = [] }: Pass): string[] {
+    return [name, ...passes.flatMap(names)];
+  }),
+);
+
+describe('what mends a broken rule', () => {
+  let folder: string;
+  before(() => {
+    folder = mkdtempSync(join(tmpdir(), 'quantc-broken-test-'));
+  });
+  after(() => rmSync(folder, { recursive: true, force: true }));
+
+  for (const target of targets) {
+    const mended = new Map(target.provider?.rules.map(({ id, mend }) => [id, mend]));
+    // The plug-in's rules are those of the provider inside ONNX Runtime.
+    if (target.provider === undefined || target.name === 'npu-qnn-plugin') continue;
+    it(`is there, for ${target.name}`, () => {
+      const strange = [...mended].filter(
+        ([, mend]) => mend !== undefined && !mend.startsWith('--') && !KNOWN.has(mend),
+      );
+      expect(strange).to.deep.equal([]);
+    });
+
+    for (const { rule, broken, float } of casesFor(target)) {
+      if (mended.get(rule) === undefined) continue;
+      it(`mends ${rule}, or leaves it named`, async () => {
+        const outcomes: Outcome[] = [];
+        for (const text of [broken, float])
+          if (text !== undefined) outcomes.push(await compiled(text, target, join(folder, 'model.onnx')));
+        // An option mends its own rule; a pass mends the node, since what it makes must be legal itself.
+        const option = mended.get(rule)!.startsWith('--');
+        const fine = outcomes.some(({ verdict }) => {
+          if (verdict === undefined) return false;
+          const named = verdict.breaks.some((each) => each.rule === rule);
+          return named || option || verdict.taken === verdict.nodes;
+        });
+        const told = outcomes.map(({ verdict, error }) => error ?? verdict?.breaks.map((each) => each.rule));
+        expect(fine, JSON.stringify(told)).to.equal(true);
+      });
+    }
+  }
+});
