@@ -44,13 +44,14 @@ export function blockSizeFor({ weightOnly, name }: Target, { bits, blockSize }: 
 
 /**
  * The plan for a weight that has bits of its own: in blocks of the size that was asked for, where there are kernels for
- * it at these bits, else of the target's first that divides the weight's inner dimension.
+ * it at these bits, else of the target's first, or the largest below it that divides the weight's inner dimension.
  */
 export function planWith(plan: Plan, bits: WeightBits, inner: number): Plan {
   if (bits === plan.choice.bits) return plan;
   const known = plan.target.weightOnly?.blockSizes[bits] ?? [];
   const asked = known.find((size) => size === plan.choice.blockSize);
-  const blockSize = asked ?? known.find((size) => inner % size === 0) ?? known[0] ?? plan.blockSize;
+  const whole = known.filter((size) => size <= known[0]! && inner % size === 0);
+  const blockSize = asked ?? (whole.length > 0 ? Math.max(...whole) : (known[0] ?? plan.blockSize));
   return { ...plan, blockSize, choice: { ...plan.choice, bits, blockSize } };
 }
 
