@@ -22,17 +22,17 @@ const MODELS: Readonly<Record<string, { profiles: string; dims?: Readonly<Record
   'mnist-opset8': { profiles: 'a8w8,a16w8' },
   'yolox-nano': { profiles: 'a8w8,a16w8' },
   'ultraface-rfb320': { profiles: 'a8w8,a16w8' },
-  'ppocr-det': { profiles: 'a8w8,a16w8' },
+  'ppocr-det': { profiles: 'a8w8,a16w8', dims: { 'x:2': 320, 'x:3': 320 } },
   'espcn-x3': { profiles: 'a8w8,a16w8' },
-  'style-starry': { profiles: 'a8w8,a16w8' },
+  'style-starry': { profiles: 'a8w8,a16w8', dims: { H: 160, W: 160 } },
   'qdq-mobilenetv2': { profiles: 'a8w8,a16w8' },
   magika: { profiles: 'a8w8,a16w8' },
   'kwt1-keyword': { profiles: 'a8w8,a16w8' },
-  stories260k: { profiles: 'a16w8' },
-  'shakewiki-3.4m': { profiles: 'a16w8' },
+  stories260k: { profiles: 'a16w8', dims: { T: 256 } },
+  'shakewiki-3.4m': { profiles: 'a16w8', dims: { T: 256 } },
   'bert-tiny-messy': { profiles: 'a16w8' },
-  'silero-vad': { profiles: 'a16w8' },
-  'nsnet2-gru': { profiles: 'a16w8' },
+  'silero-vad': { profiles: 'a16w8', dims: { 'input:1': 576, 'state:1': 1 } },
+  'nsnet2-gru': { profiles: 'a16w8', dims: { T: 100 } },
 };
 
 const { values } = parseArgs({
@@ -82,12 +82,12 @@ async function tried(
   const given = values.dim?.map((each) => each.split('=') as [string, string]);
   const sizes = given ? Object.fromEntries(given.map(([dim, size]) => [dim, Number(size)])) : dims;
   try {
+    const data = existsSync(join(folder, 'data.json')) ? folder : undefined;
     const [report] = await compile({
       model: join(folder, 'model.onnx'),
       targets: [values.target],
       precision,
-      calib: folder,
-      ...(values.eval && { eval: folder }),
+      ...(data && { calib: data, ...(values.eval && { eval: data }) }),
       ...(sizes && { dims: sizes }),
       ...(values.algorithms && { algorithms: values.algorithms.split(',') }),
       proofSamples: Number(values.samples),

@@ -13,7 +13,13 @@ const qnn: Omit<Target, 'name' | 'doc' | 'provider'> = {
   rows: qnnRows,
   dynamicRows: [],
   absorbed: ['Relu', 'Clip'],
-  lowerings: ['lower-fake-quantization', 'lower-sums'],
+  lowerings: [
+    'lower-fake-quantization',
+    'lower-sums',
+    'lower-recurrent',
+    'lower-indexing',
+    'lower-extremes',
+  ],
   // Nothing is weighed but bits: a 16-bit element takes about twice the time of an 8-bit one.
   costs: {
     floatMac: 2,
