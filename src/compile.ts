@@ -9,9 +9,10 @@ import { compileWithin } from './compile/budget-run.js';
 import { AnswerCache } from './compile/cache.js';
 import { cacheFolder } from './compile/cache-folder.js';
 import { decoderData } from './compile/decoder-data.js';
-import { deliver } from './compile/delivery.js';
 import { exclusionOf, widened, withoutBroken } from './compile/exclusion.js';
 import { emittedName, nameBatch, refuseClash, writeCompanions } from './compile/layout.js';
+import { deliverBeside, refuseForBinding } from './compile/mobile-files.js';
+import { modelFiles } from './compile/model-files.js';
 import { tellProtection } from './compile/protect-request.js';
 import { verdictWithin } from './compile/provider-verdict.js';
 import { observeRanges } from './compile/ranges.js';
@@ -226,6 +227,7 @@ async function compileFor(
   const after = cloneModel(model).model;
   await run(recipe.finish);
   const verdict = await verdictWithin(request.strict, model, target, originalNames.find({ facts }));
+  refuseForBinding(request.binding, model);
   nameBatch(request, model);
   model.producerName = 'quantc';
   model.producerVersion = VERSION;
@@ -245,7 +247,7 @@ async function compileFor(
   });
   const { files: parts } = written;
   const place = (each: string) => staging.path(each);
-  const names = await deliver({ target, emitted, name, written: parts, place, ledger, maxMemory });
+  const names = await modelFiles({ target, emitted, name, written: parts, place, ledger, maxMemory });
 
   enter('prove');
   const proof = await proveWithin(maxMemory, bytesBefore, ledger, data.samples, (present) =>
@@ -271,6 +273,8 @@ async function compileFor(
   const weightMix = weightMixFact.find({ facts });
   const files: FileFacts[] = [];
   for (const each of names) files.push(await staging.add(each, inputs));
+  const { precision, samples } = data;
+  const beside = await deliverBeside({ request, target, precision, name, staging, inputs, samples, ledger });
   return {
     model: basename(request.model),
     target: target.name,
@@ -278,7 +282,7 @@ async function compileFor(
     opset: model.opset,
     bytesBefore,
     bytesAfter: files.reduce((sum, file) => sum + file.bytes, 0),
-    files,
+    files: [...files, ...beside],
     session: target.session,
     remarks: target.remarks ?? [],
     proof,
