@@ -48,6 +48,7 @@ export { type PassEvent, type PipelineOptions, runPipeline } from './pipeline/ru
 export type { TrialFigures, WeightTrials } from './pipeline/weight-trials.js';
 export * from './quant/affine.js';
 export { biasScaleFloor, type QuantizedBias, quantizeBias, quantizedBias } from './quant/bias.js';
+export { type DequantizedWeight, dequantizedBlocks } from './quant/block-rows.js';
 export { type GridBits, WEIGHT_METHODS, type WeightBits, type WeightMethod } from './quant/block-fit.js';
 export {
   type BlockBytes,

@@ -2,10 +2,9 @@
 import {
   addConstant,
   createNode,
+  dequantizedBlocks,
   type Model,
   type PassContext,
-  type QuantizedType,
-  quantizedWeight,
   setInput,
   tensorType,
 } from '../../src/index.js';
@@ -20,15 +19,9 @@ export function insertDequantize(
   context: PassContext,
 ): void {
   const { bits, method = 'mse', symmetric = false } = choice;
-  const { q, scale, zeroPoint } = quantizedWeight(tensor, {
-    dtype: `${symmetric ? '' : 'u'}int${bits}` as QuantizedType,
-    granularity: { blockSize },
-    axis,
-    symmetric,
-    search: method === 'rtn' ? 'absmax' : 'mse',
-  });
+  const { q, scale, zeroPoint } = dequantizedBlocks(tensor, { bits, blockSize, axis, symmetric, method });
   const { graph } = weight;
-  const parts = symmetric ? [q, scale] : [q, scale, zeroPoint];
+  const parts = [q, scale, ...(zeroPoint ? [zeroPoint] : [])];
   const names = [`q${bits}`, 'scale', 'zero_point'];
   const dequantize = createNode(
     { before: node },

@@ -2,7 +2,7 @@
 import { availableParallelism } from 'node:os';
 import { QuantcError } from '../errors/error.js';
 import { narrowJob } from '../ir/narrowed.js';
-import { type Tensor, viewBytes } from '../ir/tensor.js';
+import { Tensor, viewBytes } from '../ir/tensor.js';
 import type { WriteOptions } from '../onnx/write.js';
 import { blockJob } from '../quant/block-weight.js';
 import type { FittedScales } from '../quant/fit.js';
@@ -75,6 +75,12 @@ export class KernelPool {
       return this.#blocks.materialize(source.from[0]!, blocks.spec, blocks.output);
     }
     const job = source.kind === 'derived' ? weightJob(source.job) : undefined;
+    if (source.kind === 'derived' && source.from.some(isBlocks)) {
+      const from = source.from.map(async (each) =>
+        isBlocks(each) ? Tensor.of(each.dtype, each.shape, await this.materialize(each)) : each,
+      );
+      return viewBytes(source.compute(await Promise.all(from)));
+    }
     if (source.kind !== 'derived' || job === undefined) {
       await this.#findScalesFor(tensor);
       return tensor.bytes();
@@ -237,3 +243,6 @@ export class KernelPool {
     this.#scheduled = true;
   }
 }
+
+const isBlocks = ({ source }: Tensor): boolean =>
+  source.kind === 'derived' && blockJob(source.job) !== undefined;
