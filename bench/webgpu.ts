@@ -1,7 +1,8 @@
 /**
  * Real models for the WebGPU target, on the real executor: what stays on the CPU, and how far the answers lie from the
  * float model's on native WebGPU, and in a headless browser on WebGPU and WebAssembly.
- *   npx tsx bench/webgpu.ts [--models silero,mnist] [--precision float] [--browser] [--samples 1]
+ * Adapters without 16-bit arithmetic run the same graph in 32 bits, with the weights that 16 bits left.
+ *   npx tsx bench/webgpu.ts [--models silero,mnist] [--precision float] [--browser] [--samples 1] [--skip 0]
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -9,8 +10,10 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { openData } from '../src/calibration/data.js';
 import { syntheticData } from '../src/calibration/synthetic.js';
+import { widenHalves } from '../src/compile/widened-twin.js';
 import { compile } from '../src/compile.js';
 import { readModel } from '../src/onnx/read.js';
+import { writeModel } from '../src/onnx/write.js';
 import { parsePrecision } from '../src/recipe.js';
 import { type Comparison, compareSessions, type Feed } from '../src/runtime/compare.js';
 import type { Executor } from '../src/runtime/executor.js';
@@ -45,6 +48,8 @@ const { values: options } = parseArgs({
     precision: { type: 'string', default: 'float' },
     browser: { type: 'boolean', default: false },
     samples: { type: 'string', default: '1' },
+    /** Samples that are passed over first: some pictures show nothing. */
+    skip: { type: 'string', default: '0' },
   },
 });
 const precision = parsePrecision(options.precision);
@@ -62,8 +67,9 @@ async function feedsFor(folder: string, file: string): Promise<Feed[]> {
   const { inputs } = readModel(file).graph;
   const data = await openData(folder, 'calib', inputs).catch(() => syntheticData(inputs));
   const feeds: Feed[] = [];
-  for await (const feed of data.first(Number(options.samples))) feeds.push(feed);
-  return feeds;
+  const skip = Number(options.skip);
+  for await (const feed of data.rebatched(1).first(skip + Number(options.samples))) feeds.push(feed);
+  return feeds.slice(skip);
 }
 
 /** Runs the emitted file on an executor and compares it with the float model; says too whether nothing fell back. */
@@ -75,6 +81,15 @@ async function against(float: string, emitted: string, executor: Executor, feeds
   } finally {
     await loaded.release().catch(() => undefined);
   }
+}
+
+/** The same graph in 32 bits, beside the file. */
+async function inFloat(emitted: string): Promise<string> {
+  const model = readModel(emitted);
+  widenHalves(model);
+  const path = emitted.replace(/\.onnx$/, '.widened.onnx');
+  await writeModel(model, path, { externalData: 'auto' });
+  return path;
 }
 
 const root = mkdtempSync(join(tmpdir(), 'quantc-webgpu-bench-'));
@@ -104,12 +119,15 @@ try {
       const emitted = join(out, report!.files[0]!.path);
       const [native] = report!.proof.elsewhere ?? [];
       const onNative = native ? Math.min(...native.outputs.map(({ sqnr }) => sqnr ?? 999)) : Number.NaN;
-      cells.push(
-        `native ${onNative.toFixed(1)} dB (${worst(native?.outputs ?? [])})${native?.strict ? ', strict' : ''}`,
-      );
+      const runnable = /^(fp16|bf16)$/.test(precision) ? await inFloat(emitted) : emitted;
+      if (options.skip !== '0') cells.push(`native ${await against(float, runnable, webgpuNative, feeds)}`);
+      else
+        cells.push(
+          `native ${onNative.toFixed(1)} dB (${worst(native?.outputs ?? [])})${native?.strict ? ', strict' : ''}`,
+        );
       for (const executor of browser ? [browser.webgpu, browser.wasm] : [])
         cells.push(
-          `${executor === browser!.wasm ? 'wasm' : 'browser'} ${await against(float, emitted, executor, feeds)}`,
+          `${executor === browser!.wasm ? 'wasm' : 'browser'} ${await against(float, runnable, executor, feeds)}`,
         );
       const onCpu = report!.ledger.filter(({ kernel }) => kernel === 'cpu');
       const fallen = onCpu.filter(({ reason }) => !/^computes from sizes|^computed while/.test(reason ?? ''));

@@ -2,7 +2,7 @@
  * Weight-only quantization: time, memory and bytes of a large decoder beside copying its file in the same minute; and
  * what the shared language models lose to it and gain by it.
  *
- *   npm run build && npx tsx bench/weights.ts [folder] [--shape 1b|7b] [--repeats 1] [--kinds rtn,mse,…] [--models no]
+ *   npm run build && npx tsx bench/weights.ts [folder] [--shape 1b|7b] [--repeats 1] [--kinds rtn,mse,…] [--models no] [--ways 'rtn,own texts']
  *
  * The model is made in the folder when it is absent, and kept; without a folder the language models alone are measured.
  */
@@ -13,7 +13,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { makeLlama, SHAPES } from '../models/make-llama.js';
 import { syntheticData } from '../src/calibration/synthetic.js';
-import { compile } from '../src/compile.js';
+import { type CompileRequest, compile } from '../src/compile.js';
 import { readModel } from '../src/onnx/read.js';
 import { race } from '../src/runtime/latency.js';
 import { sharedPath } from '../test/shared.js';
@@ -78,6 +78,15 @@ async function large(
   }
 }
 
+/** What is asked for: all but the last know the model alone. */
+const METHODS: Readonly<Record<string, Partial<CompileRequest>>> = {
+  rtn: { weightMethod: 'rtn', symmetricWeights: true },
+  mse: { weightMethod: 'mse' },
+  hqq: { weightMethod: 'hqq' },
+  'own texts': {},
+  'with data': {},
+};
+
 /** Held-out perplexity by method, and the time of one token beside the float model's. */
 async function languageModel(name: string): Promise<void> {
   const folder = sharedPath('models', name);
@@ -86,23 +95,22 @@ async function languageModel(name: string): Promise<void> {
     return;
   }
   const model = join(folder, 'model.onnx');
-  const methods = { rtn: true, mse: false, hqq: false, gptq: false } as const;
   let first = Number.NaN;
-  for (const [method, symmetric] of Object.entries(methods)) {
+  for (const [method, asked] of Object.entries(METHODS)) {
+    if (values.ways !== undefined && !values.ways.split(',').includes(method)) continue;
     const out = mkdtempSync(join(tmpdir(), 'quantc-weights-'));
     const [report] = await compile({
-      ...{ model, out, precision: 'int4', eval: folder, cache: false, symmetricWeights: symmetric },
-      weightMethod: method as keyof typeof methods,
-      ...(method === 'gptq' && { calib: folder }),
+      ...{ model, out, precision: 'int4', eval: folder, cache: false, ...asked },
+      ...(method === 'with data' && { calib: folder }),
     });
     const { float, quantized } = report!.proof.evaluation!;
     if (Number.isNaN(first)) first = quantized - float;
     const share = (100 * (quantized - float)) / first;
     console.log(
-      `${name} ${method.padEnd(4)} ${(report!.bytesAfter / 1e6).toFixed(2)} MB, perplexity ${float.toFixed(3)} → ` +
+      `${name} ${method.padEnd(9)} ${(report!.bytesAfter / 1e6).toFixed(2)} MB, perplexity ${float.toFixed(3)} → ` +
         `${quantized.toFixed(3)}, ${share.toFixed(0)} % of what plain rounding adds`,
     );
-    if (method === 'gptq') await decode(name, model, join(out, report!.files[0]!.path));
+    if (method === 'own texts') await decode(name, model, join(out, report!.files[0]!.path));
     rmSync(out, { recursive: true });
   }
 }
@@ -132,6 +140,7 @@ const { values, positionals } = parseArgs({
     repeats: { type: 'string', default: '1' },
     kinds: { type: 'string', default: Object.keys(KINDS).join(',') },
     models: { type: 'string', default: 'yes' },
+    ways: { type: 'string' },
   },
 });
 if (positionals[0] !== undefined)
