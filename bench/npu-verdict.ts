@@ -5,7 +5,14 @@
  */
 import { parseArgs } from 'node:util';
 import { explain } from '../src/explain.js';
-import { type ProviderVerdict, QuantcError, suitabilityOf, usabilityOf, verdictOf } from '../src/index.js';
+import {
+  causeOf,
+  type ProviderVerdict,
+  QuantcError,
+  suitabilityOf,
+  usabilityOf,
+  verdictOf,
+} from '../src/index.js';
 import { parsePrecision } from '../src/recipe.js';
 import { resolveTargets } from '../targets/index.js';
 import { usabilityLists } from '../targets/usability-lists.js';
@@ -25,8 +32,10 @@ const targets = resolveTargets(options.targets.split(','));
 const share = ({ taken, nodes }: { readonly taken: number; readonly nodes: number }): string =>
   `${taken}/${nodes} ${((100 * taken) / Math.max(1, nodes)).toFixed(1)} %`;
 const pieces = (verdict: ProviderVerdict): string => `${verdict.partitions.length} partition(s)`;
-const firstBreak = ({ breaks: [first] }: ProviderVerdict): string =>
-  first === undefined ? '' : `${first.rule}: ${first.op} ${first.node}, ${first.reason}`.slice(0, 140);
+const firstBreak = (verdict: ProviderVerdict): string => {
+  const first = causeOf(verdict);
+  return first === undefined ? '' : `${first.rule}: ${first.op} ${first.node}, ${first.reason}`.slice(0, 140);
+};
 
 for (const name of SHARED_MODELS) {
   if (wanted && !wanted.some((part) => name.includes(part))) continue;

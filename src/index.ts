@@ -104,7 +104,13 @@ export {
 } from './target/quantized-scalar.js';
 export * from './target/target.js';
 export * from './target/usability.js';
-export { type Partition, type ProviderVerdict, type RuleBreak, verdictOf } from './target/verdict.js';
+export {
+  causeOf,
+  type Partition,
+  type ProviderVerdict,
+  type RuleBreak,
+  verdictOf,
+} from './target/verdict.js';
 export { type AssignedBits, weightBitsFact } from './target/weight-bits.js';
 export {
   type WeightMixLayer,

@@ -5,6 +5,7 @@
 import { QuantcError } from '../errors/error.js';
 import type { BudgetFigure, BudgetReport, TargetReport } from '../report/report.js';
 import type { MixGoal, MixReport } from '../target/mix.js';
+import { causeOf } from '../target/verdict.js';
 import type { BudgetTerm } from './budget.js';
 import { figuresOf, figureText, type Measured, measuredOf, missOf } from './budget-figures.js';
 
@@ -96,7 +97,7 @@ export function keepCovered(terms: readonly BudgetTerm[], report: TargetReport):
   const figures = figuresOf(terms, measuredOf(report));
   if (figures.every(({ met }) => met))
     return { ...report, budget: { figures, tried: [{ point: 0, figures }] } };
-  const [first] = report.verdict?.breaks ?? [];
+  const first = report.verdict && causeOf(report.verdict);
   throw new QuantcError(
     'E_BUDGET',
     `${figures.map(figureText).join('; ')}. The first that is left: ${first?.op} ${first?.node} breaks ${first?.rule}, ${first?.reason}`,

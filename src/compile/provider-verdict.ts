@@ -9,7 +9,7 @@ import type { Ledger } from '../pipeline/ledger.js';
 import { runPipeline } from '../pipeline/run.js';
 import { createEngine } from '../runtime/engine.js';
 import type { Target } from '../target/target.js';
-import { type ProviderVerdict, verdictOf } from '../target/verdict.js';
+import { causeOf, type ProviderVerdict, verdictOf } from '../target/verdict.js';
 import { type DimSizes, specialize } from './dims.js';
 
 /**
@@ -73,8 +73,8 @@ export async function verdictWithin(
 /** @throws QuantcError E_COVERAGE of kind `proof` where the provider leaves a node */
 export function refuseCoverage(target: Target, verdict: ProviderVerdict | undefined): void {
   if (verdict === undefined || verdict.taken === verdict.nodes) return;
-  const { provider, taken, nodes, partitions, breaks } = verdict;
-  const [first] = breaks;
+  const { provider, taken, nodes, partitions } = verdict;
+  const first = causeOf(verdict);
   const mend = first?.mend === undefined ? '' : `; ${first.mend} would mend it`;
   throw new QuantcError(
     'E_COVERAGE',

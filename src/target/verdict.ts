@@ -40,6 +40,10 @@ export interface ProviderVerdict {
   readonly breaks: readonly RuleBreak[];
 }
 
+/** The break to look at first: Q and DQ that stand alone mostly do so because of the node between them. */
+export const causeOf = ({ breaks }: ProviderVerdict): RuleBreak | undefined =>
+  breaks.find(({ op }) => op !== 'QuantizeLinear' && op !== 'DequantizeLinear') ?? breaks[0];
+
 /** A provider's unit, and whatever keeps the provider from it. */
 interface Judged {
   readonly unit: NodeUnit;
