@@ -27,6 +27,8 @@ import { initializerInputs } from './initializer-inputs.js';
 import { inlineBranches } from './inline-branches.js';
 import { inlineFunctions } from './inline-functions.js';
 import { lowerActivations } from './lower-activations.js';
+import { lowerEinsum } from './lower-einsum.js';
+import { lowerExpand } from './lower-expand.js';
 import { lowerExtremes } from './lower-extremes.js';
 import { lowerFakeQuantization } from './lower-fake-quantization.js';
 import { lowerGelu } from './lower-gelu.js';
@@ -38,17 +40,22 @@ import { lowerLogic } from './lower-logic.js';
 import { lowerNormalizations } from './lower-normalizations.js';
 import { lowerOneDimensional } from './lower-one-dimensional.js';
 import { lowerOneHot } from './lower-one-hot.js';
+import { lowerOneHotProducts } from './lower-one-hot-products.js';
 import { lowerPools } from './lower-pools.js';
 import { lowerPowers } from './lower-powers.js';
 import { lowerPrelu } from './lower-prelu.js';
+import { lowerRank } from './lower-rank.js';
 import { lowerRecurrent } from './lower-recurrent.js';
 import { lowerReduceSum } from './lower-reduce-sum.js';
 import { lowerReductions } from './lower-reductions.js';
+import { lowerResize } from './lower-resize.js';
+import { lowerRmsNormalization } from './lower-rms-normalization.js';
 import { lowerRounding } from './lower-rounding.js';
 import { lowerSigns } from './lower-signs.js';
 import { lowerSmoothActivations } from './lower-smooth-activations.js';
 import { lowerSpaceToDepth } from './lower-space-to-depth.js';
 import { lowerSums } from './lower-sums.js';
+import { lowerTile } from './lower-tile.js';
 import { matmulAddToGemm } from './matmul-add-to-gemm.js';
 import { mergeCasts } from './merge-casts.js';
 import { mergeConstantArithmetic } from './merge-constant-arithmetic.js';
@@ -174,8 +181,29 @@ export function fusionsNamed(names: readonly string[], kvCache = false): readonl
  */
 export const targetLowerings = {
   lowerFakeQuantization,
+  lowerRecurrent,
+  lowerEinsum,
+  lowerOneDimensional,
+  lowerPools,
+  lowerResize,
+  lowerRank,
+  lowerOneHotProducts,
+  lowerRmsNormalization,
+  lowerIndexing,
   lowerSums,
+  lowerExtremes,
+  lowerGemm,
+  lowerPowers,
+  lowerReductions,
+  lowerReduceSum,
+  lowerExpand,
+  lowerTile,
   lowerActivations,
+  lowerHardActivations,
+  lowerPrelu,
+  lowerSmoothActivations,
+  lowerGelu,
+  lowerSigns,
   lowerNormalizations,
   lowerSpaceToDepth,
   lowerOneHot,
@@ -183,20 +211,6 @@ export const targetLowerings = {
   lowerRounding,
   lowerLogic,
   padConvolutionChannels,
-  lowerRecurrent,
-  lowerOneDimensional,
-  lowerPools,
-  lowerIndexing,
-  lowerExtremes,
-  lowerPowers,
-  lowerSigns,
-  lowerReductions,
-  lowerReduceSum,
-  lowerGemm,
-  lowerPrelu,
-  lowerGelu,
-  lowerSmoothActivations,
-  lowerHardActivations,
 } as const satisfies Readonly<Record<string, Pass>>;
 
 /**
