@@ -4,6 +4,7 @@ import type { PassEvent } from '../pipeline/run.js';
 import type { Precision } from '../recipe.js';
 import type { Target } from '../target/target.js';
 import type { LayoutName } from './layout.js';
+import type { BindingName, FormatName } from './mobile-files.js';
 import type { RangeMethod } from './range-method.js';
 import type { Specialization } from './specialize.js';
 import type { WeightRequest } from './weight-request.js';
@@ -21,6 +22,13 @@ export interface CompileRequest extends WeightRequest, Specialization {
   readonly eval?: string;
   /** Folder for the outputs, made when absent. Default `dist`. */
   readonly out?: string;
+  /**
+   * What is written beside the .onnx file: `ort` adds files in ONNX Runtime's own format, and the operators that they
+   * need. Default `onnx` alone.
+   */
+  readonly formats?: readonly FormatName[];
+  /** The binding that the files are for, where it cannot load or feed all that others can. Default `any`. */
+  readonly binding?: BindingName;
   /** How the outputs lie in it; default `flat`. */
   readonly layout?: LayoutName;
   /** How activation ranges are chosen; default `auto`. */

@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { type LayoutName, parseLayout } from '../../compile/layout.js';
+import { type BindingName, type FormatName, parseBinding, parseFormats } from '../../compile/mobile-files.js';
 import { parseRangeMethod, type RangeMethod } from '../../compile/range-method.js';
 import type { Specialization } from '../../compile/specialize.js';
 import { parseWeightMethod, type WeightRequest } from '../../compile/weight-request.js';
@@ -32,6 +33,8 @@ interface Options extends WeightRequest {
   readonly maxPositions?: number;
   readonly out: string;
   readonly layout?: LayoutName;
+  readonly format?: readonly FormatName[];
+  readonly binding?: BindingName;
   readonly maxMemory?: number;
   readonly threads?: number;
   readonly cache?: string | false;
@@ -138,6 +141,16 @@ export function make(): Command {
       'how it lies there: flat, or transformers.js (onnx/model_q4.onnx, config.json completed); default: flat',
       parseLayout,
     )
+    .option(
+      '--format <names>',
+      "onnx, or onnx,ort: also ONNX Runtime's own format (.ort), with the operators that reduced builds need (default: onnx)",
+      (value: string) => parseFormats(collectNames(value)),
+    )
+    .option(
+      '--binding <name>',
+      'any, or react-native: refuse what onnxruntime-react-native cannot feed, and write .ort files as well (default: any)',
+      parseBinding,
+    )
     .option('--max-memory <size>', 'most that the compilation may hold at once (default: 1GiB)', parseBytes)
     .option('--threads <n>', 'threads inside (default: one a core); the bytes are the same', parseCount)
     .option(
@@ -167,7 +180,7 @@ Exit codes: 0 done, 1 a proof or a budget failed, 2 bad usage or input, 3 a faul
     .action(run);
 }
 
-async function run(model: string, { target, json, dim, ...options }: Options): Promise<void> {
+async function run(model: string, { target, json, dim, format, ...options }: Options): Promise<void> {
   const targets = target ?? ['cpu'];
   const traced = traces();
   const progress = await watchProgress(traced ? undefined : process.stderr, targets.length);
@@ -175,7 +188,14 @@ async function run(model: string, { target, json, dim, ...options }: Options): P
     progress.onEvent(event);
     traced?.(event);
   };
-  const request: CompileRequest = { model, targets, ...(dim && { dims: dim }), ...options, onEvent };
+  const request: CompileRequest = {
+    model,
+    targets,
+    ...(dim && { dims: dim }),
+    ...(format && { formats: format }),
+    ...options,
+    onEvent,
+  };
   const reports = await interruptible((signal) => compile({ ...request, signal })).finally(() =>
     progress.stop(),
   );
