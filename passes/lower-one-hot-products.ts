@@ -38,7 +38,7 @@ export const lowerOneHotProducts = rewrite({
     });
     const dtype = x.dtype!;
     const flat = op.Squeeze(x, Tensor.ints([-1]));
-    const cut = op.Min(op.Max(flat, op.scalar(-1, dtype)), op.scalar(rows, dtype));
+    const cut = op.Clip(flat, op.scalar(-1, dtype), op.scalar(rows, dtype));
     return op.Gather(padded, op.Add(cut, op.scalar(1, dtype)), { axis: 0 });
   },
 });
