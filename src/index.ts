@@ -129,6 +129,7 @@ export {
   printNode,
   printType,
 } from './text/print.js';
+export { tfliteForm, tfliteOperators } from './tflite/form.js';
 export * from './transformer/index.js';
 
 /**

@@ -2,7 +2,14 @@
  * What becomes an operator of a `.tflite` file, as `src/tflite` converts graphs: LiteRT's delegates take such files whole or
  * in pieces, each by its own lists, but none takes what the format cannot say.
  */
-import type { NodeUnit, ProviderTable, Value } from '../src/index.js';
+import {
+  type Node,
+  type NodeUnit,
+  type ProviderTable,
+  tfliteForm,
+  tfliteOperators,
+  type Value,
+} from '../src/index.js';
 import {
   type Check,
   clipBounds,
@@ -103,18 +110,13 @@ const symmetric: Check = ({ dequantizes }) => {
   );
 };
 
-/** Operators of ai.onnx that `src/tflite/operators` has forms for. */
-const OPERATORS =
-  'Abs Add AveragePool Cast Ceil Clip Concat Conv ConvTranspose DepthToSpace Div Dropout Elu Exp Flatten Floor Gather Gemm ' +
-  'GlobalAveragePool GlobalMaxPool HardSigmoid HardSwish Identity LeakyRelu Log MatMul Max MaxPool Min Mul Neg PRelu Pad Pow ' +
-  'Reciprocal ReduceMax ReduceMean ReduceMin ReduceSum Relu Reshape Resize Sigmoid Slice Softmax SpaceToDepth Split Sqrt ' +
-  'Squeeze Sub Sum Tanh Transpose Unsqueeze Upsample';
-const QUANTIZERS = 'QuantizeLinear DequantizeLinear';
+const QUANTIZERS = ['QuantizeLinear', 'DequantizeLinear'];
+const isQuantizer = ({ opType }: Node): boolean => QUANTIZERS.includes(opType);
 const PRODUCTS = { ops: 'Conv ConvTranspose Gemm' };
 
 export const litert: ProviderTable = {
   provider: 'litert',
-  operators: new Set(`${OPERATORS} ${QUANTIZERS}`.split(' ')),
+  operators: new Set([...tfliteOperators, ...QUANTIZERS]),
   source: FORMAT,
   readsUnits: true,
   rules: [
@@ -180,6 +182,9 @@ export const litert: ProviderTable = {
       },
     ),
     rule('elu', 'alpha is 1', 'ELU', floatIs('alpha', 1), { ops: 'Elu' }),
+    rule('form', 'whatever else keeps a node from becoming operators of the format', 'schema', ({ node }) =>
+      isQuantizer(node) ? true : tfliteForm(node),
+    ),
     grids('bytes', 'activations are integers of 8 bits with one scale', 'general', bytes),
     grids('weights', 'weights are int8 with zero point 0', 'CONV_2D', symmetric, PRODUCTS),
   ],

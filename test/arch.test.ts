@@ -51,6 +51,7 @@ const LAYERS: readonly (readonly [area: string, mayImport: readonly string[]])[]
       'src/target',
       'src/rewrite',
       'src/autodiff',
+      'src/tflite',
       'src/transformer',
     ],
   ],

@@ -14,6 +14,8 @@ const UP =
 const MAX = '(float[1,4,8,8] x) => (float[] y) { [n] y = MaxPool <kernel_shape = [2, 2]> (x) }';
 const MEAN =
   '(float[1,4,8,8] x) => (float[] y) { [n] y = AveragePool <ceil_mode = 1, kernel_shape = [2, 2]> (x) }';
+const PADDED_MEAN =
+  '(float[1,4,8,8] x) => (float[] y) { [n] y = AveragePool <count_include_pad = 1, kernel_shape = [3, 3], pads = [1, 1, 1, 1], strides = [2, 2]> (x) }';
 const RESIZE =
   '(float[1,4,8,8] x) => (float[] y) <float[4] s = {1, 1, 2, 2}> { [n] y = Resize <mode = "linear"> (x, "", s) }';
 const PAD =
@@ -52,6 +54,7 @@ export const litertCases: readonly BrokenCase[] = [
   at('bounds', CLIP, ['[1,4,8,8] x', '[1,4,8,8] x, float high'], [', float high = {6}', '']),
   at('gemm', GEMM, ['Gemm', 'Gemm <alpha = 0.5>']),
   at('elu', ELU, ['Elu', 'Elu <alpha = 0.5>']),
+  at('form', PADDED_MEAN, ['count_include_pad = 1, ', '']),
   around('bytes', convolution, {
     reads: { a: data('1,4,8,8', { type: 'int16', zero: '0' }) },
     gives: { f: { type: 'int16', zero: '0' } },
