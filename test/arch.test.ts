@@ -78,7 +78,6 @@ const COMPOSITION = /^src\/(?:compile|explain|prove|recipe)\b/;
 /** Packages that one area alone may import; tests may use them as oracles. */
 const CONFINED: Readonly<Record<string, string>> = {
   protobufjs: 'src/onnx',
-  flatbuffers: 'src/tflite',
   'onnxruntime-node': 'src/runtime',
   'ts-morph': 'src/codegen',
   commander: 'src/cli',
