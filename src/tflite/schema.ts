@@ -146,6 +146,7 @@ export const OPERATORS = {
   ELU: op(111, [1]),
   QUANTIZE: op(114, [1, 2], 89),
   HARD_SWISH: op(117, [1, 1], 91),
+  GELU: op(150, [1], 116, fields(['approximate', 'bool'])),
   BATCH_MATMUL: op(126, [1, 2], 101, fields(['adjX', 'bool'], ['adjY', 'bool'])),
 } as const satisfies Record<string, OperatorFacts>;
 export type OperatorName = keyof typeof OPERATORS;

@@ -218,6 +218,23 @@ const CASES: readonly (readonly [name: string, graph: string, ops?: readonly str
     'an input that is an output, twice',
     'g (float[1,4] x) => (float[1,4] y, float[4] z) { y = Identity (x) a = Relu (x) s = Constant <value_ints = [4]> () z = Reshape (a, s) }',
   ],
+  [
+    'InstanceNormalization with channels last',
+    'g (float[1,3,4,5] x) => (float[1,2,4,5] y) <float[2,3,1,1] w = ["fill": "normal:1"], float[2] s = ["fill": "normal:2"], float[2] b = ["fill": "normal:3"]> { c = Conv (x, w) y = InstanceNormalization (c, s, b) }',
+  ],
+  [
+    'InstanceNormalization in ONNX’s order',
+    'g (float[1,3,8] x) => (float[1,3,8] y) <float[3] s = ["fill": "normal:2"], float[3] b = ["fill": "normal:3"]> { y = InstanceNormalization (x, s, b) }',
+  ],
+  [
+    'LayerNormalization',
+    'g (float[1,3,8] x) => (float[1,3,8] y, float[1,3,8] z) <float[8] s = ["fill": "normal:2"], float[8] b = ["fill": "normal:3"], float[3,8] t = ["fill": "normal:4"]> { y = LayerNormalization (x, s, b) z = LayerNormalization <axis = 1> (x, t) }',
+  ],
+  [
+    'Gelu',
+    'g (float[1,8] x) => (float[1,8] y, float[1,8] z) { y = Gelu (x) z = Gelu <approximate = "tanh"> (x) }',
+    ['GELU', 'GELU'],
+  ],
 ];
 
 describe('tflite in float', () => {

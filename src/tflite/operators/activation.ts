@@ -159,6 +159,10 @@ export const ACTIVATIONS: Readonly<Record<string, Lowering>> = {
     if (unit.node.float('alpha', 1) !== 1) refuse(unit.node, 'its alpha is not 1');
     unary('ELU')(unit, e);
   }, false),
+  Gelu: of(
+    unary('GELU', ({ node }) => ({ approximate: node.string('approximate', 'none') === 'tanh' })),
+    false,
+  ),
   HardSwish: of(hardSwish),
   HardSigmoid: of(hardSigmoid, (node) => Math.abs(6 * node.float('alpha', 0.2) - 1) < 1e-6),
   Softmax: of(softmax),
