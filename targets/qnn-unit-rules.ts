@@ -30,18 +30,6 @@ function readsFloat(node: Node, index: number): boolean {
 /** Numbers that become floats, or floats that become numbers, are taken with the Q behind the Cast. */
 const castsIntoQ = (node: Node | undefined): boolean => node?.is('Cast') === true && !isFloat(node.inputs[0]);
 
-/** Q and DQ by themselves stand at the ends of the graph, or behind a Cast. */
-const quantizerAlone: Check = ({ node, dequantizes }) => {
-  const [input] = node.inputs;
-  if (node.opType === 'QuantizeLinear') {
-    if (dequantizes[0]) return true;
-    const { producer, name } = input!;
-    return producer === undefined || castsIntoQ(producer) || `${name} is computed in float`;
-  }
-  const [output] = node.outputs;
-  return output!.uses.length === 0 || `${output!.name} is read in float`;
-};
-
 const quantizedInputs: Check = (unit) => {
   const { node, dequantizes } = unit;
   const index = node.inputs.findIndex(
@@ -62,7 +50,8 @@ const quantizedOutputs: Check = ({ node, quantizes, absorbed }) => {
 };
 
 const noIsland: Check = (unit) => {
-  if (isQuantizer(unit.node)) return quantizerAlone(unit);
+  // By themselves Q and DQ are taken: at the ends of the graph, and beside what is left to the CPU.
+  if (isQuantizer(unit.node)) return true;
   const inputs = quantizedInputs(unit);
   return inputs === true ? quantizedOutputs(unit) : inputs;
 };

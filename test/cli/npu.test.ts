@@ -35,7 +35,7 @@ describe('quantc for mobile targets', () => {
     expect(code).to.equal(1);
     expect(out)
       .to.match(/in 2 partitions/)
-      .and.to.match(/Partitions\n +\d+ {2}\S+ … first\n/)
+      .and.to.match(/Partitions\n +3 {2}\S+ … \S+\n/)
       .and.to.match(
         /qnn\/operator: 1 node\n +no builder for Sinh: odd\n +mended by: nothing here\n +source: \S+/,
       );

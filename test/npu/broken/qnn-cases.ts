@@ -82,7 +82,9 @@ export const qnnCases: readonly BrokenCase[] = [
   at('operator', sigmoid, { node: 'f = Erf (a)' }),
   at('qdq-unit', binary('Add'), { node: 'f = Add (a, b) [too] g = Add (f, a)', gives: { g: 'float[]' } }),
   at('subgraph', sigmoid, { node: `f = If <${branch}> (c)`, reads: { c: raw('bool c') } }),
-  at('alone', sigmoid, { node: 'f = Erf (a)' }),
+  at('alone', sigmoid, {
+    node: 'm = Erf (a) [one] n = QuantizeLinear (m, f_s, f_z) [not] o = BitwiseNot (n) [back] f = Cast <to = 1> (o)',
+  }),
   at('static-shapes', sigmoid, { reads: { a: data('N,4,8,8') } }),
   at('empty', sigmoid, { reads: { a: data('0,4,8,8') } }),
   at('rank', sigmoid, { reads: { a: data('1,1,1,4,8,8') } }),
