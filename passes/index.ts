@@ -31,8 +31,10 @@ import { lowerEinsum } from './lower-einsum.js';
 import { lowerExpand } from './lower-expand.js';
 import { lowerExtremes } from './lower-extremes.js';
 import { lowerFakeQuantization } from './lower-fake-quantization.js';
+import { lowerFlatten } from './lower-flatten.js';
 import { lowerGelu } from './lower-gelu.js';
 import { lowerGemm } from './lower-gemm.js';
+import { lowerGlobalPools } from './lower-global-pools.js';
 import { lowerHardActivations } from './lower-hard-activations.js';
 import { lowerIndexing } from './lower-indexing.js';
 import { lowerIntegers } from './lower-integers.js';
@@ -210,6 +212,8 @@ export const targetLowerings = {
   lowerIntegers,
   lowerRounding,
   lowerLogic,
+  lowerFlatten,
+  lowerGlobalPools,
   padConvolutionChannels,
 } as const satisfies Readonly<Record<string, Pass>>;
 
