@@ -7,6 +7,7 @@ export const COMMANDS = {
   explain: 'who takes each node, and why not; nothing is written',
   compare: 'two models side by side: outputs, layers, latency',
   sensitivity: 'what each layer loses in integers, measured; nothing is written',
+  finetune: 'train weights on the grid that they will be stored on; no labels are needed',
   report: 'one page of what a compilation did, to read and to search',
   inspect: 'sizes, types, operators, inputs and outputs of a model',
   print: "a model as text, in ONNX's own syntax",

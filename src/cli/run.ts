@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import { QuantcError } from '../errors/error.js';
 import { VERSION } from '../report/version.js';
-import { asQuantcError, exitCodeOf, failureJson, failureText } from './failure.js';
+import { asQuantcError, exitCodeOf, failureJson, failureText, isTold } from './failure.js';
 import { COMMANDS, type CommandName, isCommand, overview } from './help.js';
 import { nearest } from './nearest.js';
 import { print, printJson } from './terminal.js';
@@ -14,6 +14,7 @@ const LOADERS: Readonly<Record<CommandName, () => Promise<{ make(): Command }>>>
   explain: () => import('./commands/explain.js'),
   compare: () => import('./commands/compare.js'),
   sensitivity: () => import('./commands/sensitivity.js'),
+  finetune: () => import('./commands/finetune.js'),
   report: () => import('./commands/report.js'),
   inspect: () => import('./commands/inspect.js'),
   print: () => import('./commands/print.js'),
@@ -25,7 +26,7 @@ const LOADERS: Readonly<Record<CommandName, () => Promise<{ make(): Command }>>>
 const HELP_WIDTH = 110;
 
 /** What quantc will have one day and does not have yet: said so, rather than half done. */
-const LATER_COMMANDS = ['finetune', 'new'];
+const LATER_COMMANDS = ['new'];
 const LATER_OPTIONS = ['--config'];
 
 /** Runs one command line. Never throws. @returns the exit code */
@@ -38,6 +39,7 @@ export async function run(words: readonly string[]): Promise<number> {
   } catch (thrown) {
     const error = asQuantcError(thrown);
     const debug = Boolean(process.env['QUANTC_DEBUG']);
+    if (isTold(error)) return exitCodeOf(error);
     if (json) printJson(failureJson(error, debug));
     else process.stderr.write(failureText(error, debug));
     return exitCodeOf(error);

@@ -5,6 +5,7 @@ import { cloneModel } from '../ir/clone.js';
 import { setType, valuesOf } from '../ir/edit.js';
 import type { Model, Value } from '../ir/graph.js';
 import { type Dim, isStatic } from '../ir/type.js';
+import type { Pass } from '../pipeline/pass.js';
 import { runPipeline } from '../pipeline/run.js';
 import { createEngine } from '../runtime/engine.js';
 
@@ -33,11 +34,18 @@ export async function trainableModel(model: Model, sizes: Readonly<Record<string
       });
     } else setType(value, undefined);
   }
-  const passes = [...canonicalization, targetFusions.fuseRmsNormalization];
+  return canonical(copy, [...canonicalization, targetFusions.fuseRmsNormalization]);
+}
+
+/** A canonical copy of a model with its sizes as they are, of standard operators: what a trained model is written as. */
+export const canonicalCopy = (model: Model): Promise<Model> =>
+  canonical(cloneModel(model).model, canonicalization);
+
+async function canonical(model: Model, passes: readonly Pass[]): Promise<Model> {
   const engine = createEngine();
-  await runPipeline(copy, passes, { engine });
-  await engine.inferTypes(copy);
-  return copy;
+  await runPipeline(model, passes, { engine });
+  await engine.inferTypes(model);
+  return model;
 }
 
 const openSize = (input: Value, shape: readonly Dim[] | undefined): QuantcError =>

@@ -44,6 +44,8 @@ export interface CheckpointOptions {
 
 export interface TrainingResult {
   readonly curve: readonly CurvePoint[];
+  /** What the slots hold, by input. */
+  readonly values: ReadonlyMap<string, Tensor>;
   /** False where a signal stopped it. */
   readonly done: boolean;
   /** By name of the initializer. */
@@ -166,6 +168,7 @@ export async function train(step: TrainingStep, options: TrainOptions): Promise<
       );
     return {
       curve,
+      values: new Map(step.slots.map((slot) => [slot.input, session.valueOf(slot)])),
       done: curve.length >= steps,
       trainedWeights: trained('weight'),
       trainedScales: trained('scale'),

@@ -42,7 +42,7 @@ describe('quantc, as it is called', () => {
     ['compil m.onnx', 'E_CLI_COMMAND', /Did you mean `compile`\?/],
     ['m.onnx', 'E_CLI_COMMAND', /Did you mean `quantc compile m\.onnx`\?/],
     ['--targets', 'E_CLI_OPTION', /quantc --help/],
-    ['finetune m.onnx', 'E_CLI_LATER', /quantc --help/],
+    ['new m.onnx', 'E_CLI_LATER', /quantc --help/],
     ['sensitivity m.onnx', 'E_CLI_OPTION', /quantc sensitivity --help/],
     ['compile', 'E_CLI_ARGUMENT', /quantc compile --help/],
     ['compile a.onnx b.onnx', 'E_CLI_ARGUMENT', /quantc compile --help/],

@@ -1,0 +1,108 @@
+import { Command } from 'commander';
+import { type FinetuneReport, type FinetuneRequest, finetune } from '../../compile/finetune.js';
+import { FREEZES } from '../../compile/finetune-plan.js';
+import { QuantcError } from '../../errors/error.js';
+import type { CurvePoint } from '../../training/loop.js';
+import { columns } from '../columns.js';
+import { interruptible } from '../interrupt.js';
+import { parseCount } from '../quantity.js';
+import { heading, print, printJson } from '../terminal.js';
+
+interface Options extends Omit<FinetuneRequest, 'model' | 'bits' | 'blockSize'> {
+  readonly bits: number;
+  readonly blockSize: number;
+  readonly json?: boolean;
+}
+
+/** Lines of the curve that are shown while it runs. */
+const SHOWN = 20;
+
+export function make(): Command {
+  return new Command('quantc finetune')
+    .description(
+      'Trains the weights of a float model on the grid of few bits that they will be stored on. The float model is the ' +
+        'teacher, so no labels are needed; an eighth of the samples is held out and tells whether it helped. Written ' +
+        'are the float model with weights that lie on their grids, and the grids.',
+    )
+    .argument('<model.onnx>', 'the float model')
+    .requiredOption('--calib <data>', 'samples to train on, as for compile')
+    .requiredOption('--out <file>', 'the .onnx to write; its grids are written beside it')
+    .option('--bits <n>', 'bits of weights, 2 to 8', parseCount, 4)
+    .option('--block-size <n>', 'elements that share a scale; 0: one scale an output channel', parseBlock, 0)
+    .option(
+      '--freeze <set>',
+      `weights that stay as they were rounded: ${FREEZES.join(', ')}; auto tries each and keeps the best`,
+      parseFreeze,
+      'auto',
+    )
+    .option('--steps <n>', 'steps of training', parseCount, 200)
+    .option('--rate <x>', 'highest learning rate', parsePositive, 5e-4)
+    .option('--batch <n>', 'samples a step', parseCount, 4)
+    .option('--temperature <x>', 'of the distillation (default: 1)', parsePositive)
+    .option('--seed <n>', 'of the order of samples (default: 1)', parseCount)
+    .option('--threads <n>', 'threads of a step', parseCount)
+    .option('--checkpoint <folder>', 'where to keep what is needed to go on after being stopped')
+    .option('--json', 'print one JSON document')
+    .addHelpText(
+      'after',
+      `
+Examples
+  quantc finetune decoder.onnx --calib data/ --out decoder-w3.onnx --bits 3
+  quantc finetune decoder.onnx --calib data/ --out w4.onnx --freeze ov --checkpoint run/
+  quantc finetune cnn.onnx --calib data/ --out cnn-w4.onnx --bits 4 --batch 16
+
+Next: quantc compare decoder.onnx decoder-w3.onnx --eval data/`,
+    )
+    .action(run);
+}
+
+const parseBlock = (text: string): number => (text.trim() === '0' ? 0 : parseCount(text));
+
+function parsePositive(text: string): number {
+  const number = Number(text);
+  if (number > 0 && Number.isFinite(number)) return number;
+  throw new QuantcError('E_CLI_VALUE', `"${text}" is no positive number`, { kind: 'usage' });
+}
+
+function parseFreeze(text: string): FinetuneRequest['freeze'] {
+  const found = (['auto', ...FREEZES] as const).find((each) => each === text);
+  if (found !== undefined) return found;
+  throw new QuantcError('E_CLI_VALUE', `there is no set "${text}" to freeze`, {
+    kind: 'usage',
+    hint: `Sets: auto, ${FREEZES.join(', ')}.`,
+  });
+}
+
+async function run(model: string, { json, blockSize, ...options }: Options): Promise<void> {
+  const onStep = ({ step, loss, norm, rate }: CurvePoint, phase: string, steps: number): void => {
+    if (json || (step % Math.max(1, Math.floor(steps / SHOWN)) !== 0 && step !== steps - 1)) return;
+    process.stderr.write(
+      `${phase}  step ${step + 1}/${steps}  loss ${number(loss)}  gradient ${number(norm)}  rate ${number(rate)}\n`,
+    );
+  };
+  const report = await interruptible((signal) =>
+    finetune({ ...options, model, ...(blockSize > 0 && { blockSize }), signal, onStep }),
+  );
+  if (json) printJson(report);
+  else print(text(report));
+}
+
+const number = (value: number): string => value.toPrecision(4);
+
+function text(report: FinetuneReport): string {
+  const { bits, blockSize, freeze, heldOut, samples, trials, weights, files } = report;
+  const grid = blockSize ? `blocks of ${blockSize}` : 'one scale a channel';
+  const kept = weights.filter(({ frozen }) => frozen).length;
+  const rows = [
+    ['rounded to the nearest', number(heldOut.before)],
+    ['trained', number(heldOut.after)],
+    ...trials.map((trial) => [`trial, freezing ${trial.freeze}`, number(trial.heldOut)]),
+  ];
+  return [
+    heading(`${report.model}: ${weights.length} weights of ${bits} bits, ${grid}`),
+    `freeze ${freeze}: ${kept} held, ${weights.length - kept} trained on ${samples.trained} samples`,
+    `\nloss on ${samples.heldOut} samples held out`,
+    columns(rows),
+    `\nwritten: ${files.model}, ${files.manifest}, ${files.arrays}\n`,
+  ].join('\n');
+}

@@ -1,0 +1,106 @@
+/** What a finetuning leaves: the model with its weights on their grids, and the grids themselves. */
+import { basename, dirname } from 'node:path';
+import { zipSync } from 'fflate';
+import { encodeNpy } from '../calibration/npy.js';
+import { QuantcError } from '../errors/error.js';
+import { setConstant } from '../ir/edit.js';
+import type { Model } from '../ir/graph.js';
+import { Tensor } from '../ir/tensor.js';
+import { readModel } from '../onnx/read.js';
+import { writeModel } from '../onnx/write.js';
+import type { Grid } from '../training/fake-quant.js';
+import { type OnGrid, putOnGrid } from '../training/fit-grid.js';
+import type { TrainingResult } from '../training/loop.js';
+import type { Candidate } from './finetune-plan.js';
+import { filesOf, Staging } from './staging.js';
+
+export interface FinetuneFiles {
+  /** Names beside each other. */
+  readonly model: string;
+  /** `grids.json`: bits, axis and block of each weight. Its scales and integers are in the archive. */
+  readonly manifest: string;
+  readonly arrays: string;
+}
+
+/** One weight in the manifest; the archive holds `<index>.scale` and `<index>.integers` for it. */
+interface ManifestRow {
+  readonly name: string;
+  readonly index: number;
+  readonly low: number;
+  readonly high: number;
+  readonly axis?: number;
+  readonly blockSize?: number;
+  readonly frozen: boolean;
+}
+
+interface Finetuned {
+  /** The canonical model with open sizes. */
+  readonly model: Model;
+  readonly candidates: readonly Candidate[];
+  readonly frozen: ReadonlySet<string>;
+  readonly result: TrainingResult;
+}
+
+/** @throws QuantcError E_OUT_FOLDER, E_OUT_OVERWRITES; F_FINETUNE_WEIGHT where a trained weight is not found again */
+export async function writeFinetuned(
+  request: { readonly model: string; readonly out: string },
+  { model, candidates, frozen, result }: Finetuned,
+): Promise<FinetuneFiles> {
+  const weights = new Map([...model.graph.initializers].map((value) => [value.name, value]));
+  const rows: ManifestRow[] = [];
+  const arrays: Record<string, Uint8Array> = {};
+  candidates.forEach(({ name, weight, grid }, index) => {
+    const value = weights.get(name);
+    if (value?.constant?.shape.join() !== weight.shape.join()) {
+      throw new QuantcError(
+        'F_FINETUNE_WEIGHT',
+        `${name} is not the same weight in the model with open sizes`,
+        {
+          kind: 'fault',
+          place: { value: name },
+        },
+      );
+    }
+    const { put, own } = settled(weight, grid, name, frozen, result);
+    setConstant(value, put.values);
+    const { low, high, axis, blockSize } = own;
+    rows.push({
+      ...{ name, index, low, high, frozen: frozen.has(name) },
+      ...(axis !== undefined && { axis }),
+      ...(blockSize !== undefined && { blockSize }),
+    });
+    arrays[`${index}.scale.npy`] = encodeNpy(own.scale);
+    arrays[`${index}.integers.npy`] = encodeNpy(
+      Tensor.of('int8', weight.shape, Int8Array.from(put.integers)),
+    );
+  });
+  const name = basename(request.out);
+  const stem = name.replace(/\.onnx$/, '');
+  const files = { model: name, manifest: `${stem}.grids.json`, arrays: `${stem}.grids.npz` };
+  const inputs = filesOf(request.model, readModel(request.model));
+  const staging = new Staging(dirname(request.out));
+  try {
+    const { files: written } = await writeModel(model, staging.path(name));
+    for (const { path } of written) await staging.add(basename(path), inputs);
+    await staging.write(files.manifest, `${JSON.stringify({ weights: rows }, null, 1)}\n`, inputs);
+    // A fixed date: equal results are equal files.
+    await staging.write(files.arrays, zipSync(arrays, { level: 0, mtime: new Date(1980, 0, 1) }), inputs);
+    staging.commit();
+  } finally {
+    staging.remove();
+  }
+  return files;
+}
+
+/** A weight as it ends up, and the grid that it lies on. */
+function settled(
+  weight: Tensor,
+  grid: Grid,
+  name: string,
+  frozen: ReadonlySet<string>,
+  result: TrainingResult,
+): { put: OnGrid; own: Grid } {
+  if (frozen.has(name)) return { put: putOnGrid(weight, grid), own: grid };
+  const own = { ...grid, scale: result.trainedScales.get(name) ?? grid.scale };
+  return { put: putOnGrid(result.trainedWeights.get(name) ?? weight, own), own };
+}

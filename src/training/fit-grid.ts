@@ -1,0 +1,120 @@
+/** First grids of weights, and what weights become on a grid, element by element as the training graph has it. */
+import { QuantcError } from '../errors/error.js';
+import { Tensor } from '../ir/tensor.js';
+import { type Grid, signedGrid } from './fake-quant.js';
+
+/** What a grid is to be like. */
+export interface GridForm {
+  readonly bits: number;
+  /** The axis along which scales differ (channels), or that is cut in blocks. */
+  readonly axis: number;
+  readonly blockSize?: number;
+}
+
+/** Round to even, as ONNX rounds. */
+function roundHalfEven(x: number): number {
+  const down = Math.floor(x);
+  const rest = x - down;
+  if (rest !== 0.5) return Math.round(x);
+  return down % 2 === 0 ? down : down + 1;
+}
+
+/** The index of each element's scale, in the order of elements. */
+function scaleIndices(
+  shape: readonly number[],
+  grid: Pick<Grid, 'axis' | 'blockSize'>,
+): { index: Uint32Array; shape: number[] } {
+  const count = shape.reduce((product, size) => product * size, 1);
+  const index = new Uint32Array(count);
+  if (grid.axis === undefined) return { index, shape: [] };
+  const axis = grid.axis < 0 ? grid.axis + shape.length : grid.axis;
+  const inner = shape.slice(axis + 1).reduce((product, size) => product * size, 1);
+  const size = shape[axis]!;
+  const { blockSize } = grid;
+  if (blockSize === undefined) {
+    for (let at = 0; at < count; at++) index[at] = Math.floor(at / inner) % size;
+    return { index, shape: [size] };
+  }
+  const blocks = Math.ceil(size / blockSize);
+  for (let at = 0; at < count; at++) {
+    const outer = Math.floor(at / (inner * size));
+    const block = Math.floor((Math.floor(at / inner) % size) / blockSize);
+    index[at] = (outer * blocks + block) * inner + (at % inner);
+  }
+  return { index, shape: shape.map((each, place) => (place === axis ? blocks : each)) };
+}
+
+/** Ranges that are tried: the whole, and down to a fifth of it. */
+const SHRINK = Array.from({ length: 41 }, (_, at) => (50 - at) / 50);
+
+/**
+ * A signed grid with symmetric scales for a weight: of 41 ranges from the largest magnitude down, the one with the least
+ * Σ (w − ŵ)² for each scale.
+ * @throws QuantcError E_TRAINING_GRID for bits that make no grid, an axis that is not there, or weights that are not finite
+ */
+export function fittedGrid(weight: Tensor, form: GridForm): Grid {
+  const ends = signedGrid(form.bits);
+  const values = weight.toFloat32();
+  const { axis, blockSize } = form;
+  if (axis >= weight.shape.length || axis < -weight.shape.length || !values.every(Number.isFinite)) {
+    throw new QuantcError(
+      'E_TRAINING_GRID',
+      `${weight.name} has no axis ${axis}, or elements that are not finite`,
+      {
+        place: { value: weight.name },
+      },
+    );
+  }
+  const { index, shape } = scaleIndices(weight.shape, form);
+  const count = shape.reduce((product, size) => product * size, 1);
+  const largest = new Float32Array(count);
+  values.forEach((each, at) => {
+    largest[index[at]!] = Math.max(largest[index[at]!]!, Math.abs(each));
+  });
+  const best = new Float64Array(count).fill(Number.POSITIVE_INFINITY);
+  const scale = new Float32Array(count);
+  const trial = new Float32Array(count);
+  const errors = new Float64Array(count);
+  for (const shrink of SHRINK) {
+    for (let at = 0; at < count; at++)
+      trial[at] = largest[at]! === 0 ? 1 : (largest[at]! * shrink) / ends.high;
+    errors.fill(0);
+    values.forEach((each, at) => {
+      const step = trial[index[at]!]!;
+      const integer = roundHalfEven(Math.min(Math.max(each / step, ends.low), ends.high));
+      errors[index[at]!]! += (each - integer * step) ** 2;
+    });
+    for (let at = 0; at < count; at++) {
+      if (errors[at]! >= best[at]!) continue;
+      best[at] = errors[at]!;
+      scale[at] = trial[at]!;
+    }
+  }
+  return { ...ends, scale: Tensor.floats(scale, shape), axis, ...(blockSize !== undefined && { blockSize }) };
+}
+
+/** A weight on a grid: its integers, and the float32 that they stand for. */
+export interface OnGrid {
+  readonly integers: Int16Array;
+  readonly values: Tensor;
+}
+
+/** What a weight becomes on a grid with these scales: the same numbers as `fakeQuantized` gives in a graph. */
+export function putOnGrid(weight: Tensor, grid: Grid): OnGrid {
+  const values = weight.toFloat32();
+  const scales = grid.scale.toFloat32();
+  const zeros = grid.zeroPoint?.toNumbers();
+  const { index } = scaleIndices(weight.shape, grid);
+  const integers = new Int16Array(values.length);
+  const put = new Float32Array(values.length);
+  values.forEach((each, at) => {
+    const which = index[at]!;
+    const zero = zeros?.[which] ?? 0;
+    const ratio = Math.fround(each / scales[which]!);
+    // Zero is added for what rounds to −0.
+    const integer = roundHalfEven(Math.min(Math.max(ratio, grid.low - zero), grid.high - zero)) + 0;
+    integers[at] = integer + zero;
+    put[at] = integer * scales[which]!;
+  });
+  return { integers, values: Tensor.of('float', weight.shape, put, { name: weight.name }) };
+}

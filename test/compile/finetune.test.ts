@@ -1,0 +1,149 @@
+/** `finetune`: weights on their grids, nearer to the float model than rounding puts them. */
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { openNpz } from '../../src/calibration/npy.js';
+import { type FinetuneReport, type FinetuneRequest, finetune } from '../../src/compile/finetune.js';
+import { batchOf } from '../../src/compile/finetune-data.js';
+import { QuantcError } from '../../src/errors/error.js';
+import { Tensor } from '../../src/ir/tensor.js';
+import { readModel } from '../../src/onnx/read.js';
+import { fittedGrid, putOnGrid } from '../../src/training/fit-grid.js';
+
+const MODELS = join(import.meta.dirname, '../../models');
+
+describe('finetune', function () {
+  this.timeout(120_000);
+  let folder: string;
+  before(() => {
+    folder = mkdtempSync(join(tmpdir(), 'quantc-finetune-'));
+  });
+  after(() => {
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  const run = (name: string, out: string, more: Partial<FinetuneRequest> = {}): Promise<FinetuneReport> =>
+    finetune({
+      model: join(MODELS, name, 'model.onnx'),
+      calib: join(MODELS, name),
+      out: join(folder, out, 'trained.onnx'),
+      ...{ bits: 3, freeze: 'none', steps: 12, rate: 5e-4, batch: 8, threads: 1 },
+      ...more,
+    });
+
+  it('brings a convolutional network nearer to itself, on grids that it tells', async () => {
+    const report = await run('shapes-cnn', 'cnn');
+    expect(report.heldOut.after).to.be.lessThan(0.7 * report.heldOut.before);
+    expect(report.curve).to.have.length(12);
+    expect(readdirSync(join(folder, 'cnn')).sort()).to.deep.equal([
+      'trained.grids.json',
+      'trained.grids.npz',
+      'trained.onnx',
+    ]);
+    const { graph } = readModel(join(folder, 'cnn', 'trained.onnx'));
+    // The batch stays open though training fixed it.
+    expect(graph.inputs[0]!.shape).to.deep.equal(['N', 3, 32, 32]);
+    const arrays = openNpz(join(folder, 'cnn', 'trained.grids.npz'));
+    const { weights } = JSON.parse(readFileSync(join(folder, 'cnn', 'trained.grids.json'), 'utf8')) as {
+      weights: { name: string; index: number; axis: number }[];
+    };
+    expect(weights).to.have.length(report.weights.length);
+    for (const { name, index, axis } of weights) {
+      const found = [...graph.initializers].find((value) => value.name === name)!.constant!;
+      const scale = arrays.get(`${index}.scale`)!;
+      const scales = scale.rows(0, scale.shape[0]!).toFloat32();
+      const integers = arrays.get(`${index}.integers`)!;
+      const numbers = integers.rows(0, integers.shape[0]!).toNumbers();
+      const inner = found.shape.slice(axis + 1).reduce((a, b) => a * b, 1);
+      const wanted = numbers.map((each, at) =>
+        Math.fround(each * scales[Math.floor(at / inner) % scales.length]!),
+      );
+      expect(Array.from(found.toFloat32()), name).to.deep.equal(wanted.map((each) => each + 0));
+      expect(Math.max(...numbers)).to.be.at.most(3);
+      expect(Math.min(...numbers)).to.be.at.least(-4);
+    }
+  });
+
+  it('trains a transformer in blocks, tries what to freeze, and goes on from checkpoints to the same bytes', async () => {
+    const options = { freeze: 'auto', blockSize: 16, steps: 5 } as const;
+    const whole = await run('signal-transformer', 'whole', options);
+    expect(whole.trials.map(({ freeze }) => freeze)).to.deep.equal(['none', 'ov', 'qkv', 'top-gradient']);
+    expect(whole.trials.map(({ heldOut }) => heldOut)).to.include(
+      Math.min(...whole.trials.map(({ heldOut }) => heldOut)),
+    );
+    expect(whole.heldOut.after).to.be.lessThan(whole.heldOut.before);
+    const controller = new AbortController();
+    let steps = 0;
+    const stopped = await run('signal-transformer', 'parted', {
+      ...options,
+      checkpoint: join(folder, 'run'),
+      signal: controller.signal,
+      onStep: () => {
+        if (++steps === 7) controller.abort();
+      },
+    }).catch((error: unknown) => error);
+    expect((stopped as QuantcError).code).to.equal('E_FINETUNE_STOPPED');
+    expect(() => readdirSync(join(folder, 'parted'))).to.throw();
+    const resumed = await run('signal-transformer', 'parted', {
+      ...options,
+      checkpoint: join(folder, 'run'),
+    });
+    expect(resumed).to.deep.equal(whole);
+    for (const file of readdirSync(join(folder, 'whole'))) {
+      const [one, other] = ['whole', 'parted'].map((each) => readFileSync(join(folder, each, file)));
+      expect(one!.equals(other!), file).to.equal(true);
+    }
+  });
+
+  it('holds values and outputs of attention at their grid points', async () => {
+    const report = await run('signal-transformer', 'ov', { freeze: 'ov', steps: 2 });
+    for (const { roles, frozen } of report.weights)
+      expect(frozen).to.equal(roles.includes('o') || roles.includes('v'));
+    expect(report.weights.some(({ frozen }) => frozen)).to.equal(true);
+  });
+
+  it('refuses what cannot be', async () => {
+    const refused = async (work: Promise<unknown>): Promise<string> => {
+      const error = await work.catch((thrown: unknown) => thrown);
+      expect(error).to.be.instanceOf(QuantcError);
+      return (error as QuantcError).code;
+    };
+    expect(await refused(run('shapes-cnn', 'no', { freeze: 'ov' }))).to.equal('E_FINETUNE_FREEZE');
+    expect(await refused(run('shapes-cnn', 'no', { batch: 100_000 }))).to.equal('E_FINETUNE_DATA');
+    expect(await refused(run('shapes-cnn', 'no', { bits: 1 }))).to.equal('E_TRAINING_GRID');
+    expect(await refused(run('shapes-cnn', 'no', { rate: 0.3, steps: 3 }))).to.equal('E_FINETUNE_WORSE');
+    mkdirSync(join(folder, 'no'), { recursive: true });
+    expect(readdirSync(join(folder, 'no'))).to.deep.equal([]);
+  });
+});
+
+describe('what finetuning starts from', () => {
+  it('fits scales with less error than the whole range has', () => {
+    const weight = Tensor.floats(
+      Float32Array.from({ length: 64 }, (_, at) => (at === 5 ? 4 : Math.sin(at * 12.9898) * 0.8)),
+      [16, 4],
+    );
+    for (const form of [
+      { bits: 3, axis: 1 },
+      { bits: 3, axis: 0, blockSize: 8 },
+      { bits: 4, axis: 0, blockSize: 5 },
+    ]) {
+      const grid = fittedGrid(weight, form);
+      const error = (values: Tensor) =>
+        values.toFloat32().reduce((sum, each, at) => sum + (each - weight.toFloat32()[at]!) ** 2, 0);
+      const whole = new Float32Array(grid.scale.count).fill(4 / grid.high);
+      const plain = { ...grid, scale: Tensor.floats(whole, grid.scale.shape) };
+      expect(error(putOnGrid(weight, grid).values)).to.be.lessThan(error(putOnGrid(weight, plain).values));
+    }
+  });
+
+  it('goes through all batches each epoch, in another order', () => {
+    const feeds = Array.from({ length: 6 }, (_, at) => ({ x: Tensor.ints([at]) }));
+    const epochs = [0, 1, 2].map((epoch) =>
+      feeds.map((_, at) => batchOf(feeds, 1, 6 * epoch + at)['x']!.toNumbers()[0]!),
+    );
+    for (const epoch of epochs) expect([...epoch].sort()).to.deep.equal([0, 1, 2, 3, 4, 5]);
+    expect(new Set(epochs.map(String)).size).to.be.greaterThan(1);
+  });
+});
