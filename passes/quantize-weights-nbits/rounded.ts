@@ -57,7 +57,7 @@ export async function roundedWeights(
     if (together === 'with-samples') return rounded;
     throw new QuantcError(
       'E_CALIBRATION_MISSING',
-      'weights can be rounded together over calibration data alone',
+      'weights are rounded together over calibration data, which this model cannot draw from itself',
       {
         kind: 'usage',
         hint: 'Give data with --calib, or choose another --weight-method.',
