@@ -1,3 +1,4 @@
+import { boundMasks } from '../passes/bound-masks.js';
 import { calibrateRanges } from '../passes/calibrate-ranges.js';
 import { chooseRanges } from '../passes/choose-ranges.js';
 import { clipWeights } from '../passes/clip-weights.js';
@@ -10,9 +11,11 @@ import { deadCode } from '../passes/dead-code.js';
 import { deduplicateInitializers } from '../passes/deduplicate-initializers.js';
 import { dropDefaultAttributes } from '../passes/drop-default-attributes.js';
 import { equalizeLayers } from '../passes/equalize-layers.js';
+import { finiteMasks } from '../passes/finite-masks.js';
 import { canonicalization, fusionsNamed, loweringsNamed } from '../passes/index.js';
 import { insertQdq } from '../passes/insert-qdq.js';
 import { keepFloat } from '../passes/keep-float.js';
+import { lowerMagnitudes } from '../passes/lower-magnitudes.js';
 import { mixPrecision } from '../passes/mix-precision.js';
 import { mixWeights } from '../passes/mix-weights.js';
 import { moveBatchTransposes } from '../passes/move-batch-transposes.js';
@@ -235,10 +238,13 @@ function quantizing(precision: Exclude<Precision, 'auto'>, chosen: readonly Algo
     case 'a16w4':
     case 'mixed':
       return [
+        finiteMasks,
+        lowerMagnitudes,
         ...at('float'),
         keepFloat,
         planIntegerKernels,
         calibrateRanges,
+        boundMasks,
         chooseRanges,
         insertQdq,
         ...at('integers'),

@@ -29,7 +29,7 @@ const typeAt = ({ dequantizes }: Unit, index: number): string | undefined => {
 const PAIRS: readonly (readonly [ops: string, pairs: string])[] = [
   ['Conv ConvTranspose', 'u8/u8 u8/s8 s8/s8 u16/s8 u16/u8 u16/s16 u16/u16 u16/s4c'],
   // A constant second factor makes MatMul the FullyConnected that Gemm is.
-  ['MatMul', 'u8/u8 u8/s8 s8/s8 u16/u8 u16/s8 u16/s4c'],
+  ['MatMul', 'u8/u8 u8/s8 s8/s8 u16/u16 u16/u8 u16/s8 u16/s4c'],
   ['Gemm', 'u8/u8 u8/s8 s8/s8 u16/u16 u16/u8 u16/s8'],
   ['BatchNormalization', 'u8/s8 u8/u8 u8/u16 u8/s16 u16/u8'],
   ['LayerNormalization RMSNormalization SimplifiedLayerNormalization', 'u8/u8 u16/u8'],

@@ -82,12 +82,10 @@ export class Weights {
   }
 
   #formOf(plan: NodePlan): WeightForm {
-    const { dtype, symmetric } = plan.row.weightType ?? { dtype: this.#target.weight.dtype, symmetric: true };
-    return {
-      ...scalesOf(plan),
-      dtype: plan.weightBits === 4 ? 'int4' : (dtype as QuantizedType),
-      symmetric,
-    };
+    const { weightBits, row } = plan;
+    const { dtype, symmetric } = row.weightType ?? { dtype: this.#target.weight.dtype, symmetric: true };
+    if (weightBits === 16) return { dtype: 'uint16', symmetric: false };
+    return { ...scalesOf(plan), dtype: weightBits === 4 ? 'int4' : (dtype as QuantizedType), symmetric };
   }
 
   /**

@@ -23,8 +23,8 @@ export interface NodePlan {
   readonly wide?: true;
   /** Why they have not, where it was asked for. */
   readonly narrow?: string;
-  /** Its weight has fewer bits than the target's weights. */
-  readonly weightBits?: 4;
+  /** Its weight has other bits than the target's weights. */
+  readonly weightBits?: 4 | 16;
 }
 
 export interface Plan {

@@ -53,6 +53,8 @@ export interface TargetRow {
   readonly weightType?: { readonly dtype: 'int8' | 'uint8'; readonly symmetric: boolean };
   /** The kernel takes weights of 4 bits beside activations of 16. */
   readonly fourBits?: boolean;
+  /** Beside activations of 16 bits the weight of this node is to have 16, too (uint16, one scale). */
+  readonly sixteenBits?: (node: Node) => boolean;
   /** Nanoseconds per output element in float and in integers, where they are not those of an elementwise operator. */
   readonly cost?: { readonly float: number; readonly integer: number };
   /**

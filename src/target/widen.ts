@@ -1,7 +1,7 @@
 /** Bits of activations and weights, node by node, once it is known which nodes a plan holds. */
 import type { Node, Value } from '../ir/graph.js';
 import type { NodePlan } from './plan.js';
-import type { Target } from './target.js';
+import type { Target, TargetRow } from './target.js';
 
 /**
  * 16 bits for the activations of those that were asked for, and of what moves their bytes on; 4 for weights beside
@@ -22,9 +22,17 @@ export function widen(
     const mark = takes
       ? ({ wide: true } as const)
       : { narrow: `activations of 16 bits were asked for, but ${row.kernel} takes 8` };
-    const few = takes && row.fourBits && wantsFour?.(node);
-    const marked = { ...plan, ...mark, ...(few && { weightBits: 4 as const }) };
+    const marked = { ...plan, ...mark, ...(takes && weightBits(node, row, wantsFour)) };
     plans.set(node, marked);
     for (const output of plan.outputs) givers.set(output, marked);
   }
+}
+
+function weightBits(
+  node: Node,
+  { fourBits, sixteenBits }: TargetRow,
+  wantsFour: ((node: Node) => boolean) | undefined,
+): Pick<NodePlan, 'weightBits'> {
+  if (sixteenBits?.(node)) return { weightBits: 16 };
+  return fourBits && wantsFour?.(node) ? { weightBits: 4 } : {};
 }
