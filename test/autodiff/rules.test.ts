@@ -1,4 +1,6 @@
 /** Every gradient rule and variant against finite differences, all in one session. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect } from 'chai';
 import { GRADIENT_RULES } from '../../src/autodiff/rules/index.js';
 import { GRADIENT_CASES } from './cases.js';
@@ -28,6 +30,14 @@ describe('gradients against finite differences', function () {
       (op) => !BY_DEFINITION.has(op) && !new RegExp(`= ${op}[<(]`).test(nodes),
     );
     expect(untested).to.deep.equal([]);
+  });
+
+  it('is told as a table in docs/training.md', () => {
+    const page = readFileSync(join(import.meta.dirname, '../../docs/training.md'), 'utf8');
+    const rows = GRADIENT_RULES.map(
+      ({ ops, doc }) => `| ${ops.join(', ')} | ${doc.replaceAll('|', '\\|')} |`,
+    );
+    expect(rows.filter((row) => !page.includes(row))).to.deep.equal([]);
   });
 
   it('has one case a name', () => {
