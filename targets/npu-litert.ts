@@ -19,9 +19,9 @@ export const npuLitert = defineTarget({
   rows: litertRows,
   dynamicRows: [],
   absorbed: ['Relu', 'Clip'],
+  fusions: ['fuse-hard-swish'],
   staticShapes: true,
   lowerings: [
-    'lower-fake-quantization',
     'lower-recurrent',
     'lower-einsum',
     'lower-resize',
