@@ -21,6 +21,17 @@ export function failureText(error: QuantcError, debug: boolean): string {
   return `${text}  This is a fault of quantc, not of yours. Please report it, with the command and what it prints with QUANTC_DEBUG=1.\n`;
 }
 
+/** Errors that a command has told of itself, in the one document that it prints. */
+const told = new WeakSet<QuantcError>();
+
+/** The error, to be thrown, which is not told of again. */
+export function toldOf(error: QuantcError): QuantcError {
+  told.add(error);
+  return error;
+}
+
+export const isTold = (error: QuantcError): boolean => told.has(error);
+
 /** The same as plain data, for `--json`. */
 export function failureJson(error: QuantcError, debug: boolean): object {
   const { code, kind, message, place, hint } = error;

@@ -58,7 +58,7 @@ export async function judgeFile(
   );
 }
 
-/** As {@link verdictFor}; and refuses what {@link refuseCoverage} does. */
+/** As {@link verdictFor}. @throws QuantcError E_COVERAGE as {@link coverageRefusal} says, where `strict` */
 export async function verdictWithin(
   strict: boolean | undefined,
   model: Model,
@@ -66,17 +66,21 @@ export async function verdictWithin(
   names?: ReadonlyMap<string, string>,
 ): Promise<ProviderVerdict | undefined> {
   const verdict = await verdictFor(model, target, names);
-  if (strict) refuseCoverage(target, verdict);
+  const refusal = strict && coverageRefusal(target, verdict);
+  if (refusal) throw refusal;
   return verdict;
 }
 
-/** @throws QuantcError E_COVERAGE of kind `proof` where the provider leaves a node */
-export function refuseCoverage(target: Target, verdict: ProviderVerdict | undefined): void {
-  if (verdict === undefined || verdict.taken === verdict.nodes) return;
+/** E_COVERAGE, of kind `proof`, where the provider leaves a node. */
+export function coverageRefusal(
+  target: Target,
+  verdict: ProviderVerdict | undefined,
+): QuantcError | undefined {
+  if (verdict === undefined || verdict.taken === verdict.nodes) return undefined;
   const { provider, taken, nodes, partitions } = verdict;
   const first = causeOf(verdict);
   const mend = first?.mend === undefined ? '' : `; ${first.mend} would mend it`;
-  throw new QuantcError(
+  return new QuantcError(
     'E_COVERAGE',
     `${provider} takes ${taken} of ${nodes} nodes, in ${partitions.length} partition${partitions.length === 1 ? '' : 's'}: ` +
       `${first?.rule} is broken by ${first?.node} (${first?.op}), ${first?.reason}${mend}`,

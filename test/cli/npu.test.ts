@@ -63,6 +63,31 @@ describe('quantc for mobile targets', () => {
     expect(targets.map(({ target }: { target: string }) => target)).to.deep.equal(targetAliases['npu']);
   });
 
+  it('goes on with other targets where one is refused, and prints one document where the build fails', async () => {
+    const open = at.path('open.onnx');
+    writeFileSync(
+      open,
+      encodeModel(
+        parseModel(
+          '<ir_version: 10, opset_import: ["": 21]> g (float[1,L] x) => (float[] y) { [n] y = Relu (x) }',
+        ),
+      ),
+    );
+    const words = ['explain', at.model, '--target', 'npu', '--precision', 'a8w8', '--json'];
+    const { code, out } = await invoke(words);
+    const told = JSON.parse(out).targets.map(({ error, verdict }: { error?: object; verdict?: object }) => [
+      error !== undefined,
+      verdict !== undefined,
+    ]);
+    expect(told).to.deep.include([true, false]).and.to.deep.include([false, true]);
+    expect(code).to.equal(0);
+    const strict = await invoke(['explain', strange, '--target', 'npu', '--as-is', '--json', '--strict']);
+    expect(JSON.parse(strict.out).error.code).to.equal('E_COVERAGE');
+    expect([strict.code, strict.err]).to.deep.equal([1, '']);
+    const all = await invoke(['explain', open, '--target', 'npu-qnn']);
+    expect([all.code, /E_DIM_OPEN/.test(all.err)]).to.deep.equal([2, true]);
+  });
+
   it('compiles within a budget on coverage, and reports the verdict', async () => {
     const words = ['compile', at.model, '--target', 'npu-qnn', '--calib', at.data, '--no-cache'];
     const { code, out } = await invoke([

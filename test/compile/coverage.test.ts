@@ -3,7 +3,7 @@ import { expect } from 'chai';
 import { parseBudget } from '../../src/compile/budget.js';
 import { figuresOf, figureText, requireProvider } from '../../src/compile/budget-figures.js';
 import { keepCovered } from '../../src/compile/budget-search.js';
-import { refuseCoverage } from '../../src/compile/provider-verdict.js';
+import { coverageRefusal } from '../../src/compile/provider-verdict.js';
 import { type ProviderVerdict, QuantcError, type Target, type TargetReport } from '../../src/index.js';
 import { cpuX64Vnni } from '../../targets/cpu-x64.js';
 
@@ -75,9 +75,9 @@ describe('coverage', () => {
   });
 
   it('is demanded whole by --strict, and what breaks it is told', () => {
-    refuseCoverage(npu, undefined);
-    refuseCoverage(npu, verdict(200));
-    const error = failure(() => refuseCoverage(npu, verdict(199)));
+    expect(coverageRefusal(npu, undefined)).to.equal(undefined);
+    expect(coverageRefusal(npu, verdict(200))).to.equal(undefined);
+    const error = coverageRefusal(npu, verdict(199))!;
     expect(error).to.be.instanceOf(QuantcError);
     expect([error.code, error.kind, error.place?.node]).to.deep.equal(['E_COVERAGE', 'proof', 'middle']);
     expect(error.message).to.equal(

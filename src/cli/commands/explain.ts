@@ -1,9 +1,12 @@
 import { Command } from 'commander';
 import { resolveTargets } from '../../../targets/index.js';
-import { refuseCoverage } from '../../compile/provider-verdict.js';
+import { coverageRefusal } from '../../compile/provider-verdict.js';
 import type { Specialization } from '../../compile/specialize.js';
+import { QuantcError } from '../../errors/error.js';
 import { type Explanation, explain } from '../../explain.js';
 import { parsePrecision } from '../../recipe.js';
+import type { Target } from '../../target/target.js';
+import { failureJson, failureText, toldOf } from '../failure.js';
 import { everyNode, grouped } from '../ledger-text.js';
 import { collect, collectDims, collectFixed } from '../option.js';
 import { heading, print, printJson } from '../terminal.js';
@@ -64,29 +67,61 @@ Next: quantc compile model.onnx --target cpu --calib <data>`,
     .action(async (path: string, options: Options) => {
       const { exclude, precision, dim: dims, fix, asIs, strict } = options;
       const targets = resolveTargets([options.target]);
-      const found: Explanation[] = [];
+      const found: (Explanation | Unexplained)[] = [];
       for (const { name: target } of targets) {
         const onPass = passTracer(target);
-        found.push(
-          await explain({
-            model: path,
-            target,
-            precision,
-            exclude,
-            dims,
-            fix,
-            asIs,
-            ...(onPass && { onPass }),
-          }),
-        );
+        const request = { model: path, target, precision, exclude, dims, fix, asIs };
+        try {
+          found.push(await explain({ ...request, ...(onPass && { onPass }) }));
+        } catch (thrown) {
+          // What one of several cannot do is no reason to be silent of the others.
+          if (targets.length === 1 || !(thrown instanceof QuantcError) || thrown.kind === 'fault')
+            throw thrown;
+          found.push({ target, thrown });
+        }
       }
-      if (options.json) printJson(found.length === 1 ? found[0] : { targets: found });
-      else for (const each of found) print(explanationText(each, options.all));
-      if (strict) for (const [at, target] of targets.entries()) refuseCoverage(target, found[at]!.verdict);
+      const refused = found.flatMap((each) => ('thrown' in each ? [each.thrown] : []));
+      if (refused.length === found.length) throw refused[0]!;
+      const failure = strict ? left(targets, found) : undefined;
+      if (options.json) printJson({ ...document(found), ...(failure && failureJson(failure, false)) });
+      else for (const each of found) print(textOf(each, options.all));
+      if (failure) throw options.json ? toldOf(failure) : failure;
     });
 }
 
-function explanationText(found: Explanation, all = false): string {
+/** A target that nothing can be said of, and why. */
+interface Unexplained {
+  readonly target: string;
+  readonly thrown: QuantcError;
+}
+
+/** Why a strict build fails; undefined where every target takes the whole. */
+function left(
+  targets: readonly Target[],
+  found: readonly (Explanation | Unexplained)[],
+): QuantcError | undefined {
+  for (const [at, each] of found.entries()) {
+    if ('thrown' in each) return each.thrown;
+    const refusal = coverageRefusal(targets[at]!, each.verdict);
+    if (refusal) return refusal;
+  }
+  return undefined;
+}
+
+/** One target as it is, several as a list. */
+function document(found: readonly (Explanation | Unexplained)[]): object {
+  const plain = found.map((each) =>
+    'thrown' in each ? { target: each.target, ...failureJson(each.thrown, false) } : each,
+  );
+  return plain.length === 1 ? plain[0]! : { targets: plain };
+}
+
+const textOf = (each: Explanation | Unexplained, all = false): string =>
+  'thrown' in each
+    ? `${heading(`for ${each.target}`)}\n${failureText(each.thrown, false)}`
+    : explanationText(each, all);
+
+function explanationText(found: Explanation, all: boolean): string {
   const parts = [heading(`${found.model} for ${found.target}, ${found.precision}`)];
   if (found.nodes.length > 0) parts.push(all ? everyNode(found.nodes) : `\n${grouped(found.nodes)}`);
   for (const note of found.notes) parts.push(`${note.level}: ${note.message} (${note.code})`);
