@@ -125,6 +125,16 @@ async function drawWith(session: Session, logits: string, how: SelfSampling): Pr
   return drawn;
 }
 
+/** The first tokens of each text. */
+export function beginnings({ tokens, length }: Texts, most: number): Texts {
+  if (length <= most) return { tokens, length };
+  const texts = tokens.length / length;
+  const cut = new Int32Array(texts * most);
+  for (let text = 0; text < texts; text++)
+    cut.set(tokens.subarray(text * length, text * length + most), text * most);
+  return { tokens: cut, length: most };
+}
+
 /** Texts as samples of the model, each a feed. */
 export function textsAsData(
   { tokens, length }: Texts,

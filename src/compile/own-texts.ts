@@ -1,6 +1,6 @@
 /** Texts that a decoder draws from itself, where its weights shall be rounded together and no data were given. */
 import type { DataSet } from '../calibration/dataset.js';
-import { drawTexts, selfSamplingOf, textsAsData } from '../calibration/self-sampled.js';
+import { beginnings, drawTexts, selfSamplingOf, textsAsData } from '../calibration/self-sampled.js';
 import type { Model } from '../ir/graph.js';
 import type { Ledger } from '../pipeline/ledger.js';
 import type { Precision } from '../recipe.js';
@@ -15,6 +15,15 @@ const COARSE: readonly Precision[] = ['int4', 'int2'];
 /** More weights are not rounded together anyway. */
 const MOST_WEIGHTS = 2 ** 27;
 
+/** Tokens of a text that a proof runs: software adapters take a second for a few dozen. */
+const PROVEN = 16;
+
+export interface OwnTexts {
+  readonly whole: DataSet;
+  /** The first few tokens of each, for the proof. */
+  readonly beginnings: DataSet;
+}
+
 /**
  * @returns undefined where texts would be of no use, or the model cannot be asked for any: a ledger note says which
  */
@@ -24,7 +33,7 @@ export async function ownTexts(
   model: Model,
   ledger: Ledger,
   remember: Remember,
-): Promise<DataSet | undefined> {
+): Promise<OwnTexts | undefined> {
   const wanted = weightMethod === 'gptq' || (weightMethod === undefined && COARSE.includes(precision));
   if (calib !== undefined || !wanted) return undefined;
   const weights = weightsOf(model);
@@ -42,11 +51,11 @@ export async function ownTexts(
   }
   const message = `no calibration data: weights are rounded over ${how.texts} texts of ${drawn.length} tokens that the model drew from itself`;
   ledger.note('info', 'own-texts', message);
-  return textsAsData(
-    drawn,
-    how,
-    model.graph.inputs.map(({ name }) => name),
-  );
+  const names = model.graph.inputs.map(({ name }) => name);
+  return {
+    whole: textsAsData(drawn, how, names),
+    beginnings: textsAsData(beginnings(drawn, PROVEN), how, names),
+  };
 }
 
 /** Elements of the constants that a token may be multiplied with: all matrices. */

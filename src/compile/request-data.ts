@@ -75,13 +75,11 @@ export async function dataFor(
   const precision = precisionFor(request.precision ?? 'auto', target, calib !== undefined, model);
   // What is quantized without ranges is rounded by samples all the same, where there are some.
   const rounds = precision !== 'float';
-  const taken =
-    calib && rounds
-      ? await oneByOne(calib, model)
-      : await ownTexts(request, precision, model, ledger, remember);
+  const own = await ownTexts(request, precision, model, ledger, remember);
+  const taken = calib && rounds ? await oneByOne(calib, model) : own?.whole;
   const isStatic = precision === 'int8' || isProfile(precision);
   const ranges = isStatic ? (taken ?? randomSamples(model, true, ledger)) : taken;
-  const samples = calib ?? evaluation ?? ranges ?? randomSamples(model, false, ledger);
+  const samples = calib ?? evaluation ?? own?.beginnings ?? ranges ?? randomSamples(model, false, ledger);
   return { precision, ranges, samples, evaluation };
 }
 
