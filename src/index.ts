@@ -48,11 +48,19 @@ export { type PassEvent, type PipelineOptions, runPipeline } from './pipeline/ru
 export type { TrialFigures, WeightTrials } from './pipeline/weight-trials.js';
 export * from './quant/affine.js';
 export { biasScaleFloor, type QuantizedBias, quantizeBias, quantizedBias } from './quant/bias.js';
+export {
+  type BlockFit,
+  fitBlock,
+  type GridBits,
+  WEIGHT_METHODS,
+  type WeightBits,
+  type WeightMethod,
+} from './quant/block-fit.js';
 export { type DequantizedWeight, dequantizedBlocks } from './quant/block-rows.js';
-export { type GridBits, WEIGHT_METHODS, type WeightBits, type WeightMethod } from './quant/block-fit.js';
 export {
   type BlockBytes,
   type BlockOptions,
+  BlockPacker,
   type BlockQuantizedWeight,
   type BlockSpec,
   blockQuantizedWeight,
@@ -64,8 +72,14 @@ export { type Granularity, type Layout, layoutOf } from './quant/layout.js';
 export { type Metric, metricOf, nearestPlane, type RowsToRound } from './quant/nearest-plane.js';
 export { pack, unpack } from './quant/pack.js';
 export { dequantize, type QuantizedArray, type QuantizeSpec, quantize } from './quant/quantize.js';
-export { type RoundSpec, roundBlocks } from './quant/round-blocks.js';
-export { simulatedBytes, simulatedWeight } from './quant/simulate.js';
+export {
+  importanceOf,
+  type PutBlock,
+  type RoundSpec,
+  roundBlocks,
+  roundInto,
+} from './quant/round-blocks.js';
+export { simulatedBytes, simulatedWeight, Widened } from './quant/simulate.js';
 export {
   QUANTIZE_WEIGHT,
   type QuantizedWeight,

@@ -16,8 +16,8 @@ import { canonicalization, fusionsNamed, loweringsNamed } from '../passes/index.
 import { insertQdq } from '../passes/insert-qdq.js';
 import { keepFloat } from '../passes/keep-float.js';
 import { lowerMagnitudes } from '../passes/lower-magnitudes.js';
+import { mixActivations, mixWeightBits } from '../passes/mix-widths.js';
 import { mixPrecision } from '../passes/mix-precision.js';
-import { mixWeights } from '../passes/mix-weights.js';
 import { moveBatchTransposes } from '../passes/move-batch-transposes.js';
 import { nameNodes } from '../passes/name-nodes.js';
 import { placeOnExecutor } from '../passes/place-on-executor.js';
@@ -26,13 +26,13 @@ import { protectLayers } from '../passes/protect-layers.js';
 import { quantizeAttention } from '../passes/quantize-attention.js';
 import { quantizeDynamic } from '../passes/quantize-dynamic.js';
 import { quantizeRecurrent } from '../passes/quantize-recurrent.js';
-import { quantizeWeightsNbits } from '../passes/quantize-weights-nbits.js';
 import { roundWeights } from '../passes/round-weights.js';
 import { shortenNames } from '../passes/shorten-names.js';
 import { smoothQuant } from '../passes/smooth-quant.js';
 import { QuantcError } from './errors/error.js';
 import type { Model } from './ir/graph.js';
 import type { Pass } from './pipeline/pass.js';
+import { WEIGHT_PASSES } from './recipe-weights.js';
 import { isProfile, profileFor } from './target/profiled.js';
 import { PROFILES, type Target } from './target/target.js';
 
@@ -246,6 +246,8 @@ function quantizing(precision: Exclude<Precision, 'auto'>, chosen: readonly Algo
         calibrateRanges,
         boundMasks,
         chooseRanges,
+        ...(precision === 'mixed' ? [mixActivations] : []),
+        ...(precision === 'a16w4' ? [mixWeightBits] : []),
         insertQdq,
         ...at('integers'),
       ];
@@ -265,7 +267,7 @@ function quantizing(precision: Exclude<Precision, 'auto'>, chosen: readonly Algo
     case 'int2':
     case 'int8-blocks':
     case 'auto-weights':
-      return [protectLayers, mixWeights, quantizeWeightsNbits, compressWeights, ...IN_HALF];
+      return [...WEIGHT_PASSES, ...IN_HALF];
     case 'fp16':
     case 'bf16':
       return IN_HALF;

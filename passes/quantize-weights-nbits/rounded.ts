@@ -1,37 +1,23 @@
 /** Weights of products rounded together over calibration samples (GPTQ). */
 import {
   type BlockBytes,
+  BlockPacker,
   type BlockSpec,
-  isStatic,
-  type Metric,
   type Model,
-  metricOf,
   type PassContext,
   QuantcError,
-  roundBlocks,
+  roundInto,
   type Tensor,
-  type Value,
   type WeightBits,
   type WeightChoice,
+  Widened,
 } from '../../src/index.js';
-import {
-  type MomentLayer,
-  type MomentReader,
-  type Moments,
-  momentsOf,
-  partsOf,
-} from '../quantized/moments.js';
+import { adaptively } from './adaptive.js';
+import { visitLayers } from './layers.js';
 import type { Plan, PlannedProduct } from './plan.js';
 
-/** Samples that moments are taken over. */
-const SAMPLES = 64;
-/** Bytes of moments held at a time. */
-const MOMENT_BYTES = 128 << 20;
 /** More weights would take too much time, and their integers too much memory until the file is written. */
 const MOST_WEIGHTS = 1 << 27;
-/** Added to the diagonal, as a share of its mean. */
-const DAMPING = 0.01;
-
 /** Results of weights that are known ahead, by constant: the product sums over `axis`. */
 export type Rounded = Map<
   Tensor,
@@ -47,11 +33,12 @@ export type Rounded = Map<
 export async function roundedWeights(
   model: Model,
   products: readonly PlannedProduct[],
-  { together }: WeightChoice,
+  choice: WeightChoice,
   storedAs: (tensor: Tensor) => Tensor | undefined,
   context: PassContext,
 ): Promise<Rounded> {
   const rounded: Rounded = new Map();
+  const { together, rounding } = choice;
   if (together === undefined) return rounded;
   if (context.engine.watch === undefined) {
     if (together === 'with-samples') return rounded;
@@ -70,22 +57,23 @@ export async function roundedWeights(
     context.ledger.note('info', 'weights-together', message);
     return rounded;
   }
-  for (const group of groupsOf(model, products)) {
-    const moments = await momentsOf(model, group, SAMPLES, context);
-    for (const layer of group) {
-      const [reader] = layer.readers;
-      const metrics = metricsOf(moments.get(reader!)!);
-      for (const product of layer.products) {
-        const tensor = storedAs(product.tensor) ?? product.tensor;
-        const axis = tensor === product.tensor ? product.axis : 1;
-        if (metrics === undefined || rounded.has(tensor)) continue;
-        const spec = specOf(tensor, axis, product.plan);
-        const { bits, blockSize } = spec;
-        rounded.set(tensor, { axis, bits, blockSize, bytes: roundBlocks(tensor.toFloat32(), spec, metrics) });
-        context.changed('rounded together with the other weights of the product', product.node);
-      }
-    }
-  }
+  const round = rounding?.adaptive ? adaptively(context) : roundInto;
+  await visitLayers(model, products, rounding ?? {}, context, async (product, metrics) => {
+    const tensor = storedAs(product.tensor) ?? product.tensor;
+    const axis = tensor === product.tensor ? product.axis : 1;
+    if (rounded.has(tensor)) return undefined;
+    const spec = specOf(tensor, axis, product.plan);
+    const packer = new BlockPacker(spec);
+    const widened = new Widened(spec);
+    await round(tensor.toFloat32(), spec, metrics, (...block) => {
+      packer.put(...block);
+      widened.put(...block);
+    });
+    const { bits, blockSize } = spec;
+    rounded.set(tensor, { axis, bits, blockSize, bytes: packer.bytes });
+    context.changed('rounded together with the other weights of the product', product.node);
+    return tensor === product.tensor ? widened.values : undefined;
+  });
   return rounded;
 }
 
@@ -93,64 +81,4 @@ function specOf(tensor: Tensor, axis: 0 | 1, { choice, blockSize }: Plan): Block
   const { bits, symmetric = false, method = 'mse' } = choice;
   const shape = tensor.shape as readonly [number, number];
   return { shape, axis, bits, blockSize, symmetric, method, half: tensor.dtype === 'float16' };
-}
-
-/** Products that read the same value, which its moments serve all. */
-interface Layer extends MomentLayer {
-  readonly products: readonly PlannedProduct[];
-}
-
-/** Layers in order, as many at a time as there is room for. */
-function groupsOf(model: Model, products: readonly PlannedProduct[]): Layer[][] {
-  const byInput = new Map<Value, PlannedProduct[]>();
-  for (const product of products) {
-    const { node, tensor, axis } = product;
-    const input = node.inputs[0]!;
-    // Inner graphs cannot be watched; elsewhere a product's input is told apart by its value.
-    if (node.graph !== model.graph || !isStatic([tensor.shape[axis]!])) continue;
-    byInput.set(input, [...(byInput.get(input) ?? []), product]);
-  }
-  const groups: Layer[][] = [];
-  let room = 0;
-  for (const [input, own] of byInput) {
-    const { node, tensor, axis } = own[0]!;
-    const size = tensor.shape[axis]!;
-    const readers: MomentReader[] = [{ node, input }];
-    const layer: Layer = { size, groups: 1, kernel: [], readers, products: own };
-    const parts = partsOf(layer);
-    if (parts === undefined) continue;
-    const bytes = (12 * size * size) / parts;
-    if (groups.length === 0 || bytes > room) {
-      groups.push([]);
-      room = MOMENT_BYTES;
-    }
-    groups.at(-1)!.push(layer);
-    room -= bytes;
-  }
-  return groups;
-}
-
-/** Nothing where samples tell nothing: all zeros, or not finite. */
-function metricsOf({ second }: Moments): Metric[] | undefined {
-  const metrics: Metric[] = [];
-  for (const matrix of second) {
-    const size = Math.sqrt(matrix.length);
-    let trace = 0;
-    for (let i = 0; i < size; i++) trace += matrix[i * size + i]!;
-    if (!(trace > 0 && Number.isFinite(trace))) return undefined;
-    const metric = damped(matrix, size, trace / size);
-    if (metric === undefined) return undefined;
-    metrics.push(metric);
-  }
-  return metrics;
-}
-
-function damped(matrix: Float64Array, size: number, mean: number): Metric | undefined {
-  for (let damping = DAMPING; damping <= 1; damping *= 10) {
-    const raised = matrix.slice();
-    for (let i = 0; i < size; i++) raised[i * size + i]! += mean * damping;
-    const metric = metricOf(raised, size);
-    if (metric !== undefined) return metric;
-  }
-  return undefined;
 }

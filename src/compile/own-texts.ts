@@ -6,12 +6,15 @@ import type { Ledger } from '../pipeline/ledger.js';
 import type { Precision } from '../recipe.js';
 import { modelDigest } from '../text/model-digest.js';
 import type { CompileRequest } from './request.js';
+import type { WeightWay } from './weight-request.js';
 
 /** Answers kept from one compilation to the next; see `cache.ts`. */
 export type Remember = <T>(kind: string, key: readonly unknown[], compute: () => Promise<T>) => Promise<T>;
 
 /** Precisions that lose enough by rounding each weight to the nearest. */
-const COARSE: readonly Precision[] = ['int4', 'int2'];
+const COARSE: readonly Precision[] = ['int4', 'int2', 'auto-weights'];
+/** Ways that look at samples. */
+const SEEING: readonly WeightWay[] = ['gptq', 'gptq-sequential', 'adaround', 'awq'];
 /** More weights are not rounded together anyway. */
 const MOST_WEIGHTS = 2 ** 27;
 
@@ -34,14 +37,15 @@ export async function ownTexts(
   ledger: Ledger,
   remember: Remember,
 ): Promise<OwnTexts | undefined> {
-  const wanted = weightMethod === 'gptq' || (weightMethod === undefined && COARSE.includes(precision));
+  const asked = weightMethod !== undefined && SEEING.includes(weightMethod);
+  const wanted =
+    asked || precision === 'auto-weights' || (weightMethod === undefined && COARSE.includes(precision));
   if (calib !== undefined || !wanted) return undefined;
   const weights = weightsOf(model);
   if (weights === 0 || weights > MOST_WEIGHTS) return undefined;
   const how = selfSamplingOf(model, weights);
   if (typeof how === 'string') {
-    if (weightMethod === 'gptq')
-      ledger.note('info', 'own-texts', `the model cannot draw texts from itself: ${how}`);
+    if (asked) ledger.note('info', 'own-texts', `the model cannot draw texts from itself: ${how}`);
     return undefined;
   }
   const drawn = await remember('own-texts', [modelDigest(model), { ...how }], () => drawTexts(file, how));

@@ -6,10 +6,11 @@ import type { Precision } from '../recipe.js';
 import { type HalfChoice, halfFact, type WeightChoice, weightFact } from '../target/facts.js';
 
 /**
- * Ways to find scales, zero points and integers: those of a block by itself, and `gptq`, which rounds the weights of a
- * product together over calibration samples, scales fitted as with `mse`.
+ * Ways to find scales, zero points and integers: those of a block by itself; `gptq` and `adaround`, which round the
+ * weights of a product together over calibration samples, scales fitted as with `mse`; `gptq-sequential`, where what
+ * products before it became counts among what a product reads; and `awq`, `mse` after channels were scaled over samples.
  */
-export const WEIGHT_WAYS = [...WEIGHT_METHODS, 'gptq'] as const;
+export const WEIGHT_WAYS = [...WEIGHT_METHODS, 'gptq', 'gptq-sequential', 'adaround', 'awq'] as const;
 export type WeightWay = (typeof WEIGHT_WAYS)[number];
 
 export interface WeightRequest {
@@ -17,6 +18,11 @@ export interface WeightRequest {
   readonly blockSize?: number;
   /** How weights in blocks are made; default `gptq` where there are calibration data, else `mse`. */
   readonly weightMethod?: WeightWay;
+  /**
+   * Rounding over samples: added to the diagonal of the inputs' second moments, as a share of its mean; the more, the
+   * nearer to rounding one by one. Default 0.01.
+   */
+  readonly damping?: number;
   /** No zero points: the middle integer stands for 0 in every block. Default false. */
   readonly symmetricWeights?: boolean;
   /** Weights in blocks: what stays float is computed in float16. Default false. */
@@ -36,7 +42,7 @@ const BITS: Readonly<Partial<Record<Precision, WeightBits>>> = {
 /** @throws QuantcError E_WEIGHT_OPTIONS when a precision without blocks is given options of theirs */
 export function weightChoiceFor(
   precision: Precision,
-  { blockSize, weightMethod, symmetricWeights }: WeightRequest,
+  { blockSize, weightMethod, symmetricWeights, damping }: WeightRequest,
 ): WeightChoice | undefined {
   const bits = BITS[precision];
   if (bits !== undefined) {
@@ -44,15 +50,33 @@ export function weightChoiceFor(
       ...{ bits, blockSize, symmetric: symmetricWeights },
       ...(precision === 'auto-weights' && { mixed: true }),
       ...(weightMethod === undefined && { together: 'with-samples' }),
-      ...(weightMethod === 'gptq' ? { together: 'always' } : { method: weightMethod }),
+      ...wayOf(weightMethod, damping),
     };
   }
-  if (blockSize === undefined && weightMethod === undefined && symmetricWeights === undefined)
+  if ([blockSize, weightMethod, symmetricWeights, damping].every((each) => each === undefined))
     return undefined;
   throw new QuantcError('E_WEIGHT_OPTIONS', `${precision} has no weights in blocks`, {
     kind: 'usage',
     hint: `Block size, method and symmetry are for ${Object.keys(BITS).join(', ')}.`,
   });
+}
+
+function wayOf(way: WeightWay | undefined, damping: number | undefined): Partial<WeightChoice> {
+  const damped = damping === undefined ? {} : { damping };
+  switch (way) {
+    case undefined:
+      return damping === undefined ? {} : { rounding: damped };
+    case 'gptq':
+      return { together: 'always', rounding: damped };
+    case 'gptq-sequential':
+      return { together: 'always', rounding: { ...damped, sequential: true } };
+    case 'adaround':
+      return { together: 'always', rounding: { ...damped, adaptive: true } };
+    case 'awq':
+      return { method: 'mse', scaled: true };
+    default:
+      return { method: way };
+  }
 }
 
 const HALVES: Readonly<Partial<Record<Precision, HalfType>>> = { fp16: 'float16', bf16: 'bfloat16' };

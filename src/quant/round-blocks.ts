@@ -2,6 +2,7 @@
  * Weights in blocks rounded together: scales and zero points are fitted with elements counted by the size of what they
  * are multiplied with, then integers are chosen by `settleRows`, so that their errors add up to little in the product.
  */
+import { f16round } from '@petamoriken/float16';
 import { roundHalfEven } from './affine.js';
 import { type BlockFit, type BlockGrid, fitBlock } from './block-fit.js';
 import { type BlockBytes, BlockPacker, type BlockSpec, blockLayoutOf } from './block-weight.js';
@@ -55,9 +56,8 @@ function roundColumns(
   importance: Float32Array,
   put: PutBlock,
 ): void {
-  const { bits, blockSize } = spec;
+  const { blockSize } = spec;
   const { inner, blocks } = blockLayoutOf(spec);
-  const full = 2 ** bits - 1;
   const count = weights.length / inner;
   const fits: BlockFit[] = [];
   for (let c = 0; c < count; c++) {
@@ -68,13 +68,67 @@ function roundColumns(
       );
     }
   }
+  // What integers of a column cost together is known once they are settled: the width of its grids is chosen by it.
+  let best: Settled | undefined;
+  for (const width of widthsFor(spec)) {
+    const settled = settleColumns(
+      weights,
+      fits.map((fit) => narrowed(fit, width, spec)),
+      spec,
+      metrics,
+    );
+    if (best === undefined) best = settled;
+    else takeCheaper(best, settled, inner, blocks);
+  }
+  const { fits: chosen, integers } = best!;
+  for (let c = 0; c < count; c++) {
+    for (let b = 0; b < blocks; b++) {
+      const start = c * inner + b * blockSize;
+      put(first + c, b, chosen[c * blocks + b]!, integers.subarray(start, start + blockSize));
+    }
+  }
+}
+
+/** Columns of weights with the integers that were found for them. */
+interface Settled {
+  readonly fits: BlockFit[];
+  readonly integers: Uint8Array;
+  /** dᵀ·A·d of each column's errors. */
+  readonly costs: Float64Array;
+}
+
+/** Shares of the grids that single weights want, tried for columns: with few bits and errors that cancel, less is more. */
+const WIDTHS = [1, 0.95, 0.9, 0.85, 0.8];
+/** Multiplications of one settling beyond which one is enough. */
+const MOST_WORK = 2 ** 34;
+
+function widthsFor({ shape, axis, bits }: RoundSpec): readonly number[] {
+  return bits <= 4 && shape[0] * shape[1] * shape[axis]! <= MOST_WORK ? WIDTHS : [1];
+}
+
+function narrowed({ scale, zeroPoint }: BlockFit, width: number, { half }: RoundSpec): BlockFit {
+  const smaller = half ? f16round(scale * width) : Math.fround(scale * width);
+  return { scale: width === 1 || smaller === 0 ? scale : smaller, zeroPoint };
+}
+
+function settleColumns(
+  weights: Float32Array,
+  fits: BlockFit[],
+  spec: RoundSpec,
+  metrics: readonly Metric[],
+): Settled {
+  const { bits, blockSize } = spec;
+  const { inner, blocks } = blockLayoutOf(spec);
+  const full = 2 ** bits - 1;
+  const count = weights.length / inner;
   const integers = new Uint8Array(weights.length);
+  const costs = new Float64Array(count);
   metrics.forEach((metric, part) => {
     const from = part * metric.size;
     const own = new Float64Array(count * metric.size);
     for (let c = 0; c < count; c++)
       own.set(weights.subarray(c * inner + from, c * inner + from + metric.size), c * metric.size);
-    settleRows(metric, own, (row, index, wished) => {
+    const found = settleRows(metric, own, (row, index, wished) => {
       const at = from + index;
       const { scale, zeroPoint } = fits[row * blocks + Math.floor(at / blockSize)]!;
       const nearest = scale === 0 ? zeroPoint : roundHalfEven(wished / scale) + zeroPoint;
@@ -82,12 +136,18 @@ function roundColumns(
       integers[row * inner + at] = integer;
       return (integer - zeroPoint) * scale;
     });
+    for (let c = 0; c < count; c++) costs[c]! += found[c]!;
   });
-  for (let c = 0; c < count; c++) {
-    for (let b = 0; b < blocks; b++) {
-      const start = c * inner + b * blockSize;
-      put(first + c, b, fits[c * blocks + b]!, integers.subarray(start, start + blockSize));
-    }
+  return { fits, integers, costs };
+}
+
+/** Puts the columns that another settling made cheaper in the place of their own. */
+function takeCheaper(best: Settled, other: Settled, inner: number, blocks: number): void {
+  for (const [c, cost] of other.costs.entries()) {
+    if (!(cost < best.costs[c]!)) continue;
+    best.costs[c] = cost;
+    best.integers.set(other.integers.subarray(c * inner, (c + 1) * inner), c * inner);
+    for (let b = 0; b < blocks; b++) best.fits[c * blocks + b] = other.fits[c * blocks + b]!;
   }
 }
 

@@ -14,32 +14,50 @@ export function simulatedWeight(
   spec: RoundSpec,
   metrics?: readonly Metric[],
 ): Float32Array<ArrayBuffer> {
-  const { axis, blockSize } = spec;
   const { inner, columns, blocks } = blockLayoutOf(spec);
-  const result = new Float32Array(values.length);
-  const place = (column: number, k: number): number =>
-    axis === 0 ? k * columns + column : column * inner + k;
-  const put: PutBlock = (column, block, { scale, zeroPoint }: BlockFit, integers) => {
-    const first = block * blockSize;
-    const count = Math.min(blockSize, inner - first);
-    for (let k = 0; k < count; k++)
-      result[place(column, first + k)] = Math.fround((integers[k]! - zeroPoint) * scale);
-  };
+  const widened = new Widened(spec);
+  const put: PutBlock = (...block) => widened.put(...block);
   if (metrics !== undefined) {
     roundInto(values, spec, metrics, put);
-    return result;
+    return widened.values;
   }
-  const x = new Float32Array(Math.min(blockSize, inner));
+  const x = new Float32Array(Math.min(spec.blockSize, inner));
   const integers = new Uint8Array(x.length);
   for (let column = 0; column < columns; column++) {
     for (let block = 0; block < blocks; block++) {
-      const first = block * blockSize;
-      const own = x.subarray(0, Math.min(blockSize, inner - first));
-      for (let k = 0; k < own.length; k++) own[k] = values[place(column, first + k)]!;
+      const first = block * spec.blockSize;
+      const own = x.subarray(0, Math.min(spec.blockSize, inner - first));
+      for (let k = 0; k < own.length; k++) own[k] = values[widened.place(column, first + k)]!;
       put(column, block, quantizeBlock(own, spec, integers), integers);
     }
   }
-  return result;
+  return widened.values;
+}
+
+/** Puts blocks where they belong, read back. */
+export class Widened {
+  /** In the layout of the weight. */
+  readonly values: Float32Array<ArrayBuffer>;
+  readonly #spec: RoundSpec;
+
+  constructor(spec: RoundSpec) {
+    this.#spec = spec;
+    this.values = new Float32Array(spec.shape[0] * spec.shape[1]);
+  }
+
+  /** Where the element of a column lies that is multiplied with input `k`. */
+  place(column: number, k: number): number {
+    const { shape, axis } = this.#spec;
+    return axis === 0 ? k * shape[1] + column : column * shape[1] + k;
+  }
+
+  put(column: number, block: number, { scale, zeroPoint }: BlockFit, integers: Uint8Array): void {
+    const { shape, axis, blockSize } = this.#spec;
+    const first = block * blockSize;
+    const count = Math.min(blockSize, shape[axis]! - first);
+    for (let k = 0; k < count; k++)
+      this.values[this.place(column, first + k)] = Math.fround((integers[k]! - zeroPoint) * scale);
+  }
 }
 
 /**

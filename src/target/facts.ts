@@ -27,6 +27,16 @@ export const judgedByLikeness = factKey<boolean>('judged-by-likeness');
 /** The float model, canonical, before anything was quantized: what candidates are compared with. */
 export const floatModelFact = factKey<Model>('float-model');
 
+/** How weights of a product are rounded together over samples. */
+export interface Rounding {
+  /** What products before it became counts among what a product reads (GPTQ's true-sequential). Default false. */
+  readonly sequential?: boolean;
+  /** Added to the diagonal of the second moments, as a share of its mean. Default 0.01. */
+  readonly damping?: number;
+  /** Up or down is learnt for each weight (AdaRound), instead of one after the other (GPTQ). Default false. */
+  readonly adaptive?: boolean;
+}
+
 /** How weights of few bits are made. */
 export interface WeightChoice {
   readonly bits: WeightBits;
@@ -39,6 +49,10 @@ export interface WeightChoice {
    * so that there must be samples; or where there are some. Default: each by itself.
    */
   readonly together?: 'always' | 'with-samples';
+  /** How, where they are. */
+  readonly rounding?: Rounding;
+  /** Channels are scaled ahead, so that weights of large inputs lose less (AWQ). Needs samples. Default false. */
+  readonly scaled?: boolean;
   /** Every weight gets bits of its own, as few as it bears; `bits` then are those of a weight that has none. */
   readonly mixed?: boolean;
   /** One zero point for all, the middle, which is not stored. Default false: each block has one of its own. */

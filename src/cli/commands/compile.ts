@@ -91,7 +91,7 @@ export function make(): Command {
     )
     .option(
       '--weight-method <way>',
-      'weights in blocks: rtn (from the extremes, as other tools do), mse (least error), hqq, or gptq, which rounds them together over --calib (default: gptq with --calib, mse without)',
+      'weights in blocks: rtn (from the extremes, as other tools do), mse (least error), hqq; over --calib gptq, gptq-sequential or adaround, which round them together, or awq, which scales channels first (default: gptq with --calib, mse without)',
       parseWeightMethod,
     )
     .option('--symmetric-weights', 'weights in blocks: without zero points')

@@ -1,0 +1,124 @@
+/** Products in the order of the graph, with second moments of what they read. */
+import {
+  cloneModel,
+  isStatic,
+  type Metric,
+  type Model,
+  metricOf,
+  type PassContext,
+  type Rounding,
+  setConstant,
+  Tensor,
+  type Value,
+} from '../../src/index.js';
+import {
+  type MomentLayer,
+  type MomentReader,
+  type Moments,
+  momentsOf,
+  partsOf,
+} from '../quantized/moments.js';
+import type { Product } from './products.js';
+
+/** Samples that moments are taken over. */
+const SAMPLES = 64;
+/** Bytes of moments held at a time. */
+const MOMENT_BYTES = 128 << 20;
+/** Added to the diagonal, as a share of its mean. */
+const DAMPING = 0.01;
+
+/**
+ * Shows every product with the metric of its input. In sequence, what products before it became counts among what it
+ * reads: moments are then taken again behind each of them (GPTQ's true-sequential).
+ * @param visit answers with what the product's weight becomes, in its own layout; nothing where that is not known
+ */
+export async function visitLayers<P extends Product>(
+  model: Model,
+  products: readonly P[],
+  { sequential = false, damping = DAMPING }: Rounding,
+  context: PassContext,
+  visit: (product: P, metrics: Metric[]) => Promise<Float32Array | undefined> | Float32Array | undefined,
+): Promise<void> {
+  const copy = sequential ? cloneModel(model) : undefined;
+  const changed = new Set<Value>();
+  const groups = groupsOf(model, products);
+  for (const group of copy ? groups.flat().map((layer) => [layer]) : groups) {
+    const own = group.map((layer) => {
+      const [{ node, input }] = layer.readers as [MomentReader];
+      return copy ? { ...layer, readers: [{ node, input: copy.values.get(input)! }] } : layer;
+    });
+    const moments = await momentsOf(copy?.model ?? model, own, SAMPLES, context);
+    for (const [at, layer] of own.entries()) {
+      const metrics = metricsOf(moments.get(layer.readers[0]!)!, damping);
+      if (metrics === undefined) continue;
+      for (const product of group[at]!.products) {
+        const values = await visit(product, metrics);
+        const { weight, tensor } = product;
+        const stands = copy?.values.get(weight);
+        if (values === undefined || stands?.constant === undefined || changed.has(stands)) continue;
+        changed.add(stands);
+        if (tensor.dtype === 'float') setConstant(stands, Tensor.of('float', tensor.shape, values));
+      }
+    }
+  }
+}
+
+/** Products that read the same value, which its moments serve all. */
+interface Layer<P extends Product> extends MomentLayer {
+  readonly products: readonly P[];
+}
+
+/** Layers in order, as many at a time as there is room for. */
+function groupsOf<P extends Product>(model: Model, products: readonly P[]): Layer<P>[][] {
+  const byInput = new Map<Value, P[]>();
+  for (const product of products) {
+    const { node, tensor, axis } = product;
+    const input = node.inputs[0]!;
+    // Inner graphs cannot be watched; elsewhere a product's input is told apart by its value.
+    if (node.graph !== model.graph || !isStatic([tensor.shape[axis]!])) continue;
+    byInput.set(input, [...(byInput.get(input) ?? []), product]);
+  }
+  const groups: Layer<P>[][] = [];
+  let room = 0;
+  for (const [input, own] of byInput) {
+    const { node, tensor, axis } = own[0]!;
+    const size = tensor.shape[axis]!;
+    const readers: MomentReader[] = [{ node, input }];
+    const layer: Layer<P> = { size, groups: 1, kernel: [], readers, products: own };
+    const parts = partsOf(layer);
+    if (parts === undefined) continue;
+    const bytes = (12 * size * size) / parts;
+    if (groups.length === 0 || bytes > room) {
+      groups.push([]);
+      room = MOMENT_BYTES;
+    }
+    groups.at(-1)!.push(layer);
+    room -= bytes;
+  }
+  return groups;
+}
+
+/** Nothing where samples tell nothing: all zeros, or not finite. */
+export function metricsOf({ second }: Moments, damping = DAMPING): Metric[] | undefined {
+  const metrics: Metric[] = [];
+  for (const matrix of second) {
+    const size = Math.sqrt(matrix.length);
+    let trace = 0;
+    for (let i = 0; i < size; i++) trace += matrix[i * size + i]!;
+    if (!(trace > 0 && Number.isFinite(trace))) return undefined;
+    const metric = damped(matrix, size, trace / size, damping);
+    if (metric === undefined) return undefined;
+    metrics.push(metric);
+  }
+  return metrics;
+}
+
+function damped(matrix: Float64Array, size: number, mean: number, least: number): Metric | undefined {
+  for (let damping = least; damping <= 1; damping *= 10) {
+    const raised = matrix.slice();
+    for (let i = 0; i < size; i++) raised[i * size + i]! += mean * damping;
+    const metric = metricOf(raised, size);
+    if (metric !== undefined) return metric;
+  }
+  return undefined;
+}
