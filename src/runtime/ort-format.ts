@@ -25,11 +25,17 @@ const MOST_BYTES = 2 ** 31;
 /**
  * Makes an .ort file. External data are taken into it. It appears whole or not at all.
  * @param source an .onnx file
+ * @param mostBytes that an .ort file may have
  * @throws QuantcError E_ORT_TOO_LARGE beyond 2 GiB, E_ORT_SAVE where ONNX Runtime cannot put the graph down
  */
-export async function saveOrtFormat(source: string, target: string, style: OrtStyle): Promise<void> {
+export async function saveOrtFormat(
+  source: string,
+  target: string,
+  style: OrtStyle,
+  mostBytes = MOST_BYTES,
+): Promise<void> {
   const weights = sessionBytes(readModel(source));
-  if (weights >= MOST_BYTES) throw tooLarge(source, weights);
+  if (weights >= mostBytes) throw tooLarge(source, weights);
   const made = join(dirname(target), `${basename(target)}.part`);
   const extra = {
     // Without it, an x64 machine would turn int8 activations to uint8, which ARM has no need of.
@@ -52,7 +58,7 @@ export async function saveOrtFormat(source: string, target: string, style: OrtSt
     });
   }
   const { size } = statSync(made);
-  if (size >= MOST_BYTES) {
+  if (size >= mostBytes) {
     rmSync(made, { force: true });
     throw tooLarge(source, size);
   }
