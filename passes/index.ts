@@ -37,6 +37,7 @@ import { lowerGemm } from './lower-gemm.js';
 import { lowerGlobalPools } from './lower-global-pools.js';
 import { lowerHardActivations } from './lower-hard-activations.js';
 import { lowerIndexing } from './lower-indexing.js';
+import { lowerIntegerClips } from './lower-integer-clips.js';
 import { lowerIntegers } from './lower-integers.js';
 import { lowerLogic } from './lower-logic.js';
 import { lowerNormalizations } from './lower-normalizations.js';
@@ -55,9 +56,11 @@ import { lowerRmsNormalization } from './lower-rms-normalization.js';
 import { lowerRounding } from './lower-rounding.js';
 import { lowerSigns } from './lower-signs.js';
 import { lowerSmoothActivations } from './lower-smooth-activations.js';
+import { lowerSoftplus } from './lower-softplus.js';
 import { lowerSpaceToDepth } from './lower-space-to-depth.js';
 import { lowerSums } from './lower-sums.js';
 import { lowerTile } from './lower-tile.js';
+import { lowerTransposedPads } from './lower-transposed-pads.js';
 import { matmulAddToGemm } from './matmul-add-to-gemm.js';
 import { mergeCasts } from './merge-casts.js';
 import { mergeConstantArithmetic } from './merge-constant-arithmetic.js';
@@ -190,6 +193,8 @@ export const targetLowerings = {
   lowerResize,
   lowerRank,
   lowerOneHotProducts,
+  lowerIntegerClips,
+  lowerTransposedPads,
   lowerRmsNormalization,
   lowerIndexing,
   lowerSums,
@@ -204,6 +209,7 @@ export const targetLowerings = {
   lowerHardActivations,
   lowerPrelu,
   lowerSmoothActivations,
+  lowerSoftplus,
   lowerGelu,
   lowerSigns,
   lowerNormalizations,

@@ -89,8 +89,22 @@ const whole = rewrite({
   replace: ({ x, pool }, op) => (pool.is('MaxPool') ? op.GlobalMaxPool(x) : op.GlobalAveragePool(x)),
 });
 
+/** Where there are no borders it makes no difference whether they count. */
+const borders = rewrite({
+  name: 'borders',
+  doc: 'AveragePool<count_include_pad = 1> without pads → without it',
+  bind: { x: value, pool: node },
+  pattern: (op, $) => $.pool(op.AveragePool($.x)),
+  check: ({ pool }) => {
+    if (pool.int('count_include_pad', 0) === 0) return no('borders do not count', pool);
+    const window = windowOf(pool);
+    return (window?.pads.every((each) => each === 0) ?? false) || no('it may have borders', pool);
+  },
+  replace: ({ x, pool }, op) => op.like(pool).AveragePool(x, { count_include_pad: undefined }),
+});
+
 export const lowerPools = rewrite.group(
   'lower-pools',
   'large windows of MaxPool → cascades of small ones; windows over everything → global pools',
-  [whole, cascade],
+  [whole, borders, cascade],
 );

@@ -36,6 +36,7 @@ export const npuCoreml = defineTarget({
     ],
     ...['lower-expand', 'lower-activations', 'lower-hard-activations', 'lower-signs', 'lower-space-to-depth'],
     'lower-flatten',
+    ...['lower-integer-clips', 'lower-transposed-pads', 'lower-reductions', 'lower-smooth-activations'],
   ],
   provider: coreml,
   costs: evenCosts,

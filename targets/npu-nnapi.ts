@@ -45,6 +45,7 @@ export const npuNnapi = defineTarget({
     ],
     ...['lower-prelu', 'lower-smooth-activations', 'lower-signs', 'lower-space-to-depth', 'lower-flatten'],
     'lower-global-pools',
+    ...['lower-pools', 'lower-reductions', 'lower-softplus'],
   ],
   provider: nnapi,
   costs: evenCosts,

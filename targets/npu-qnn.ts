@@ -19,6 +19,16 @@ const qnn: Omit<Target, 'name' | 'doc' | 'provider'> = {
     'lower-recurrent',
     'lower-indexing',
     'lower-extremes',
+    'lower-einsum',
+    'lower-resize',
+    'lower-rank',
+    'lower-one-hot-products',
+    'lower-gemm',
+    'lower-reductions',
+    'lower-smooth-activations',
+    'lower-one-hot',
+    'lower-normalizations',
+    'lower-logic',
   ],
   // Nothing is weighed but bits: a 16-bit element takes about twice the time of an 8-bit one.
   costs: {
