@@ -16,7 +16,7 @@ import {
 import { parsePrecision } from '../src/recipe.js';
 import { resolveTargets } from '../targets/index.js';
 import { usabilityLists } from '../targets/usability-lists.js';
-import { optimized, SHARED_MODELS, sharedModel, sizesOf } from '../test/npu/shared-models.js';
+import { constantsOf, optimized, SHARED_MODELS, sharedModel, sizesOf } from '../test/npu/shared-models.js';
 
 const { values: options } = parseArgs({
   options: {
@@ -76,6 +76,7 @@ for (const name of SHARED_MODELS) {
         model: path,
         target: target.name,
         dims,
+        fix: constantsOf(path),
         precision: parsePrecision(options.precision),
       });
       told =

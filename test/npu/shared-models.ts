@@ -1,9 +1,10 @@
 /** The shared models, with sizes for what they leave open: those of their data. */
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openData } from '../../src/calibration/data.js';
 import { type DimSizes, specialize } from '../../src/compile/dims.js';
+import type { FixedInputs } from '../../src/compile/fixed-inputs.js';
 import { type Model, readModel, writeModel } from '../../src/index.js';
 import { createEngine } from '../../src/runtime/engine.js';
 import { withSession } from '../../src/runtime/session.js';
@@ -50,6 +51,16 @@ export async function sizesOf(path: string): Promise<DimSizes> {
       sizes[dim ?? `${name}:${axis}`] ??= shapes.get(name)?.[axis] ?? (axis === 0 ? 1 : ASSUMED);
     });
   return sizes;
+}
+
+/** Inputs that always have one value, by their data. */
+export function constantsOf(path: string): FixedInputs {
+  const told = join(path, '..', 'data.json');
+  if (!existsSync(told)) return {};
+  const { constants = {} } = JSON.parse(readFileSync(told, 'utf8')) as {
+    constants?: Readonly<Record<string, { readonly value: number }>>;
+  };
+  return Object.fromEntries(Object.entries(constants).map(([name, { value }]) => [name, value]));
 }
 
 /** A model as ONNX Runtime's basic optimizations leave it, typed. */
