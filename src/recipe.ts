@@ -1,23 +1,19 @@
 import { boundMasks } from '../passes/bound-masks.js';
 import { calibrateRanges } from '../passes/calibrate-ranges.js';
 import { chooseRanges } from '../passes/choose-ranges.js';
-import { clipWeights } from '../passes/clip-weights.js';
 import { completeQuantizers } from '../passes/complete-quantizers.js';
 import { compressWeights } from '../passes/compress-weights.js';
 import { computeOnIntegers } from '../passes/compute-on-integers.js';
 import { convertToHalf } from '../passes/convert-to-half.js';
-import { correctBias } from '../passes/correct-bias.js';
 import { deadCode } from '../passes/dead-code.js';
 import { deduplicateInitializers } from '../passes/deduplicate-initializers.js';
 import { dropDefaultAttributes } from '../passes/drop-default-attributes.js';
-import { equalizeLayers } from '../passes/equalize-layers.js';
 import { finiteMasks } from '../passes/finite-masks.js';
 import { canonicalization, fusionsNamed, loweringsNamed } from '../passes/index.js';
 import { insertQdq } from '../passes/insert-qdq.js';
 import { keepFloat } from '../passes/keep-float.js';
 import { lowerMagnitudes } from '../passes/lower-magnitudes.js';
 import { mixActivations, mixWeightBits } from '../passes/mix-widths.js';
-import { mixPrecision } from '../passes/mix-precision.js';
 import { moveBatchTransposes } from '../passes/move-batch-transposes.js';
 import { nameNodes } from '../passes/name-nodes.js';
 import { placeOnExecutor } from '../passes/place-on-executor.js';
@@ -26,15 +22,16 @@ import { protectLayers } from '../passes/protect-layers.js';
 import { quantizeAttention } from '../passes/quantize-attention.js';
 import { quantizeDynamic } from '../passes/quantize-dynamic.js';
 import { quantizeRecurrent } from '../passes/quantize-recurrent.js';
-import { roundWeights } from '../passes/round-weights.js';
 import { shortenNames } from '../passes/shorten-names.js';
-import { smoothQuant } from '../passes/smooth-quant.js';
 import { QuantcError } from './errors/error.js';
 import type { Model } from './ir/graph.js';
 import type { Pass } from './pipeline/pass.js';
+import { type Algorithm, algorithmsNamed } from './recipe-algorithms.js';
 import { WEIGHT_PASSES } from './recipe-weights.js';
 import { isProfile, profileFor } from './target/profiled.js';
 import { PROFILES, type Target } from './target/target.js';
+
+export { ALGORITHMS, type Algorithm, algorithmsNamed } from './recipe-algorithms.js';
 
 /**
  * How low the numbers go.
@@ -136,81 +133,6 @@ export interface Rewriting {
   readonly lowerings?: readonly string[] | undefined;
   /** The executor is another than the CPU, so that nodes are placed on either. */
   readonly beside?: boolean;
-}
-
-/** An algorithm that makes static int8 answer more like the float model. Each can be switched on and off. */
-export interface Algorithm {
-  readonly pass: Pass;
-  /**
-   * Where it works: on the `float` graph before anything is planned; on the `plan`, once ranges are chosen; on the
-   * `integers`, once weights and biases are quantized. Those of one stage run in the order of the list.
-   */
-  readonly stage: 'float' | 'plan' | 'integers';
-  /** Paper or section that it follows. */
-  readonly source: string;
-  /** Whether it runs when nothing is said. */
-  readonly byDefault: boolean;
-}
-
-/** Every algorithm, in the order in which they run; `--algorithms` names them by their passes. */
-export const ALGORITHMS: readonly Algorithm[] = [
-  {
-    pass: equalizeLayers,
-    stage: 'float',
-    source:
-      'Nagel et al., Data-Free Quantization through Weight Equalization and Bias Correction, 2019 (section 4.1)',
-    byDefault: true,
-  },
-  {
-    pass: smoothQuant,
-    stage: 'float',
-    source: 'Xiao et al., SmoothQuant, 2023 (section 4)',
-    byDefault: false,
-  },
-  {
-    pass: mixPrecision,
-    stage: 'plan',
-    source:
-      'Dong et al., HAWQ-V2, 2020; Pandey et al., A Practical Mixed Precision Algorithm, 2023 (section 3)',
-    byDefault: true,
-  },
-  {
-    pass: clipWeights,
-    stage: 'integers',
-    source: 'Frantar et al., GPTQ, 2022: the grid of its scale search, with squared errors',
-    byDefault: false,
-  },
-  {
-    pass: roundWeights,
-    stage: 'integers',
-    source:
-      'Frantar et al., GPTQ, 2022 (section 3), as the nearest plane of Babai, 1986; biases by Nagel et al., 2019 (section 4.2)',
-    byDefault: true,
-  },
-  {
-    pass: correctBias,
-    stage: 'integers',
-    source:
-      'Nagel et al., Data-Free Quantization through Weight Equalization and Bias Correction, 2019 (section 4.2)',
-    byDefault: false,
-  },
-];
-
-/**
- * The algorithms with these names; those that run by default where there are none; `none` is none at all.
- * @throws QuantcError E_ALGORITHM_UNKNOWN listing those there are.
- */
-export function algorithmsNamed(names: readonly string[] | undefined): readonly Algorithm[] {
-  if (names === undefined) return ALGORITHMS.filter(({ byDefault }) => byDefault);
-  const known = ALGORITHMS.map(({ pass }) => pass.name);
-  const strange = names.find((name) => name !== 'none' && !known.includes(name));
-  if (strange !== undefined) {
-    throw new QuantcError('E_ALGORITHM_UNKNOWN', `there is no algorithm "${strange}"`, {
-      kind: 'usage',
-      hint: `Algorithms: none, ${known.join(', ')}.`,
-    });
-  }
-  return ALGORITHMS.filter(({ pass }) => names.includes(pass.name));
 }
 
 /** What makes the numbers small, with the chosen algorithms in their places. */
