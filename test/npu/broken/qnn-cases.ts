@@ -83,7 +83,8 @@ export const qnnCases: readonly BrokenCase[] = [
   at('qdq-unit', binary('Add'), { node: 'f = Add (a, b) [too] g = Add (f, a)', gives: { g: 'float[]' } }),
   at('subgraph', sigmoid, { node: `f = If <${branch}> (c)`, reads: { c: raw('bool c') } }),
   at('alone', sigmoid, {
-    node: 'm = Erf (a) [one] n = QuantizeLinear (m, f_s, f_z) [not] o = BitwiseNot (n) [back] f = Cast <to = 1> (o)',
+    node: 'm = Erf (a) [one] n = QuantizeLinear (m, one_s, one_z) [not] o = BitwiseNot (n) [back] f = Cast <to = 1> (o)',
+    values: 'float one_s = {0.1}, uint8 one_z = {128}',
   }),
   at('static-shapes', sigmoid, { reads: { a: data('N,4,8,8') } }),
   at('empty', sigmoid, { reads: { a: data('0,4,8,8') } }),
