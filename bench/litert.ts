@@ -1,6 +1,6 @@
 /**
  * Real models as `.tflite`, in LiteRT's own runtime: how often the first class is that of the same int8 graph in ONNX
- * Runtime, and how far answers lie from the float model's.
+ * Runtime, on its integer kernels and with the optimizer off, and how far answers lie from the float model's.
  *   npx tsx bench/litert.ts [--models mobilenetv2,mnist] [--samples 32] [--precision a8w8|float] [--ranges minmax]
  */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -12,7 +12,7 @@ import { parseRangeMethod } from '../src/compile/range-method.js';
 import { compile } from '../src/compile.js';
 import { readModel } from '../src/onnx/read.js';
 import { parsePrecision } from '../src/recipe.js';
-import { withSession } from '../src/runtime/session.js';
+import { openSession, withSession } from '../src/runtime/session.js';
 import { npuLitert } from '../targets/npu-litert.js';
 import { sharedPath } from '../test/shared.js';
 import { runPorts } from '../test/tflite/beside.js';
@@ -87,20 +87,25 @@ async function measure(name: string, folder: string, out: string): Promise<strin
     Number(options.samples),
   );
   const session = await openLiteRt(file);
-  const [toFloat, toTwin, twinToFloat] = [new Noise(), new Noise(), new Noise()];
-  let [agree, agreeFloat, right, rightFloat, count] = [0, 0, 0, 0, 0];
+  const [toFloat, toTwin, twinToFloat, toPlain] = [new Noise(), new Noise(), new Noise(), new Noise()];
+  const plainTwin = await openSession(twinFile, { threads: 1, optimization: 'off' });
+  let [agree, agreePlain, agreeFloat, right, rightFloat, count] = [0, 0, 0, 0, 0, 0];
   await withSession(float, { threads: 1 }, (first) =>
     withSession(twinFile, { threads: 1 }, async (second) => {
       for await (const { feeds, start } of data.rebatched(1).batches()) {
         const [expected, ours] = [await first.run(feeds), await second.run(feeds)];
+        const unfused = await plainTwin.run(feeds);
         const found = await runPorts(session, ports, feeds);
         for (const [output, values] of Object.entries(found)) {
           const [reference, same] = [expected[output]!.toFloat32(), ours[output]!.toFloat32()];
           toFloat.add(reference, values);
           toTwin.add(same, values);
           twinToFloat.add(reference, same);
+          const plain = unfused[output]!.toFloat32();
+          toPlain.add(plain, values);
           if (expected[output]!.shape.length !== 2) continue;
           agree += Number(firstClass(values) === firstClass(same));
+          agreePlain += Number(firstClass(values) === firstClass(plain));
           agreeFloat += Number(firstClass(values) === firstClass(reference));
           right += Number(firstClass(values) === data.labels?.[start]);
           rightFloat += Number(firstClass(reference) === data.labels?.[start]);
@@ -110,16 +115,17 @@ async function measure(name: string, folder: string, out: string): Promise<strin
     }),
   );
   session.release();
+  await plainTwin.release();
   const share = (hits: number): string => `${((100 * hits) / count).toFixed(1)} %`;
   const classes = data.labels
-    ? `top-1 as twin ${share(agree)}, as float ${share(agreeFloat)}; right ${share(right)} (float ${share(rightFloat)})`
+    ? `top-1 as twin ${share(agree)}, as its plain Q/DQ ${share(agreePlain)}, as float ${share(agreeFloat)}; right ${share(right)} (float ${share(rightFloat)})`
     : 'no classes';
   const ops = readTflite(file).operators.length;
   return [
     name.padEnd(18),
     `${file.length} bytes, ${ops} operators`,
     classes,
-    `SQNR to float ${toFloat.text} (twin ${twinToFloat.text}), to twin ${toTwin.text}`,
+    `SQNR to float ${toFloat.text} (twin ${twinToFloat.text}), to twin ${toTwin.text}, to its plain Q/DQ ${toPlain.text}`,
     `${count} samples, compiled twice in ${seconds.toFixed(0)} s`,
   ].join(' | ');
 }

@@ -90,12 +90,18 @@ export interface BesideRequest {
 
 /**
  * Writes what is delivered beside the .onnx file, into the staging folder: .ort files where they are asked for, with the
- * operators that they need; and how to load each, for targets of providers. Each .ort file is run beside the .onnx file.
+ * operators that they need; and how to load each, for targets of providers. Each .ort file is run beside the .onnx file. Nothing where a .tflite file is delivered.
  * @throws QuantcError E_ORT_SAVE, E_ORT_TOO_LARGE
  */
 export async function deliverBeside(delivery: BesideRequest): Promise<FileFacts[]> {
-  const { target, precision, name, staging, inputs } = delivery;
+  const { target, precision, name, staging, inputs, ledger } = delivery;
   const { formats = ['onnx'], binding } = delivery.request;
+  if (target.format === 'tflite') {
+    // ONNX Runtime has no part in these.
+    if (formats.includes('ort'))
+      ledger.note('info', 'tflite-alone', `${target.name} is delivered as .tflite alone`);
+    return [];
+  }
   const files: FileFacts[] = [];
   const add = async (made: string): Promise<void> => {
     files.push(await staging.add(made, inputs));
