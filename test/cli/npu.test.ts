@@ -61,6 +61,8 @@ describe('quantc for mobile targets', () => {
     const { out } = await invoke(['explain', at.model, '--target', 'npu', '--as-is', '--json']);
     const { targets } = JSON.parse(out);
     expect(targets.map(({ target }: { target: string }) => target)).to.deep.equal(targetAliases['npu']);
+    const text = await invoke(['explain', at.model, '--target', 'npu']);
+    expect(text.out).to.match(/Verdicts\n(?: +npu-\S+ +\S+ +takes \d+ of \d+ nodes.*\n)+$/);
   });
 
   it('goes on with other targets where one is refused, and prints one document where the build fails', async () => {
@@ -106,6 +108,11 @@ describe('quantc for mobile targets', () => {
     const [{ verdict }] = report.targets as [TargetReport];
     expect(verdict).to.include({ provider: 'qnn', coverage: 1 });
     expect(verdict!.breaks).to.deep.equal([]);
+    const file = at.path('taken', report.targets[0].files[0].path);
+    const judged = JSON.parse(
+      (await invoke(['explain', file, '--target', 'npu-qnn', '--as-is', '--json'])).out,
+    );
+    expect(judged.verdict, 'the file that was written').to.deep.equal(verdict);
   });
 
   it('writes nothing where the build is strict, or the budget missed, and something is left', async () => {

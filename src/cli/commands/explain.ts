@@ -6,12 +6,13 @@ import { QuantcError } from '../../errors/error.js';
 import { type Explanation, explain } from '../../explain.js';
 import { parsePrecision } from '../../recipe.js';
 import type { Target } from '../../target/target.js';
+import { columns } from '../columns.js';
 import { failureJson, failureText, toldOf } from '../failure.js';
 import { everyNode, grouped } from '../ledger-text.js';
 import { collect, collectDims, collectFixed } from '../option.js';
 import { heading, print, printJson } from '../terminal.js';
 import { passTracer } from '../trace.js';
-import { verdictText } from '../verdict-text.js';
+import { coverageText, verdictText } from '../verdict-text.js';
 
 interface Options {
   readonly target: string;
@@ -84,10 +85,22 @@ Next: quantc compile model.onnx --target cpu --calib <data>`,
       if (refused.length === found.length) throw refused[0]!;
       const failure = strict ? left(targets, found) : undefined;
       if (options.json) printJson({ ...document(found), ...(failure && failureJson(failure, false)) });
-      else for (const each of found) print(textOf(each, options.all));
+      else {
+        for (const each of found) print(textOf(each, options.all));
+        if (found.length > 1) print(`${heading('Verdicts')}\n${overview(found)}`);
+      }
       if (failure) throw options.json ? toldOf(failure) : failure;
     });
 }
+
+/** A line a target. */
+const overview = (found: readonly (Explanation | Unexplained)[]): string =>
+  columns(
+    found.map((each) => {
+      if ('thrown' in each) return [each.target, each.thrown.code, each.thrown.message.split('\n')[0]!];
+      return [each.target, each.precision, each.verdict ? coverageText(each.verdict) : ''];
+    }),
+  );
 
 /** A target that nothing can be said of, and why. */
 interface Unexplained {
