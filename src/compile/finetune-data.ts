@@ -1,5 +1,7 @@
 /** Samples to train on, and those that are held out. */
+import { openData } from '../calibration/data.js';
 import type { DataSet } from '../calibration/dataset.js';
+import { drawTexts, selfSamplingOf, textsAsData } from '../calibration/self-sampled.js';
 import { QuantcError } from '../errors/error.js';
 import type { Model } from '../ir/graph.js';
 import type { Tensor } from '../ir/tensor.js';
@@ -11,6 +13,41 @@ export interface FeedsToTrain {
   readonly trained: readonly Feed[];
   readonly heldOut: readonly Feed[];
 }
+
+/** So many times the texts that rounding draws: training sees each of them more often than it should otherwise. */
+const MORE_TEXTS = 4;
+
+/**
+ * The samples of a request: those given, else texts that a decoder draws from itself.
+ * @throws QuantcError E_FINETUNE_DATA where none are given and the model cannot draw any; E_DATA_*
+ */
+export async function dataToTrain(
+  { model: path, calib, batch }: { readonly model: string; readonly calib?: string; readonly batch: number },
+  model: Model,
+): Promise<DataSet> {
+  if (calib !== undefined) return openData(calib, 'calib', model.graph.inputs, { batch });
+  const weights = [...model.graph.initializers]
+    .filter(({ constant }) => constant !== undefined && constant.shape.length >= 2)
+    .reduce((sum, { constant }) => sum + constant!.count, 0);
+  const how = selfSamplingOf(model, weights);
+  if (typeof how === 'string') throw withoutData(path, how);
+  if (model.graph.inputs.length > 1) throw withoutData(path, 'it has other inputs than tokens');
+  const asked = { ...how, texts: Math.min(how.words, MORE_TEXTS * how.texts) };
+  const drawn = await drawTexts(path, asked);
+  if (typeof drawn === 'string') throw withoutData(path, drawn);
+  return textsAsData(drawn, asked, [how.ids]);
+}
+
+const withoutData = (file: string, why: string): QuantcError =>
+  new QuantcError(
+    'E_FINETUNE_DATA',
+    `no samples are given, and the model cannot draw texts from itself: ${why}`,
+    {
+      kind: 'usage',
+      place: { file },
+      hint: 'Give samples with --calib.',
+    },
+  );
 
 /** One batch in so many is held out. */
 const HELD_OUT = 8;

@@ -3,7 +3,6 @@
  * teacher (KD-QAT). What is written is the canonical float model with weights that lie on their grids, and the grids.
  */
 import { basename } from 'node:path';
-import { openData } from '../calibration/data.js';
 import { QuantcError } from '../errors/error.js';
 import { setGraphOutputs } from '../ir/edit.js';
 import type { Model } from '../ir/graph.js';
@@ -14,7 +13,7 @@ import { type CurvePoint, type TrainingResult, TrainingSession, train } from '..
 import type { Loss } from '../training/losses.js';
 import { rateAt } from '../training/schedule.js';
 import { type TrainingStep, trainingStep } from '../training/step.js';
-import { batchOf, type FeedsToTrain, feedsToTrain, sizesOf } from './finetune-data.js';
+import { batchOf, dataToTrain, type FeedsToTrain, feedsToTrain, sizesOf } from './finetune-data.js';
 import { type FinetuneFiles, writeFinetuned } from './finetune-output.js';
 import {
   type Candidate,
@@ -29,8 +28,8 @@ import { canonicalCopy, trainableModel } from './trainable.js';
 export interface FinetuneRequest {
   /** Path of the float model. */
   readonly model: string;
-  /** Data as of `compile --calib`; no labels are needed. */
-  readonly calib: string;
+  /** Data as of `compile --calib`; no labels are needed. Absent: texts that a decoder draws from itself. */
+  readonly calib?: string;
   /** Path of the .onnx to write. */
   readonly out: string;
   /** 2 to 8. */
@@ -85,7 +84,7 @@ const LOOKS = 4;
  */
 export async function finetune(request: FinetuneRequest): Promise<FinetuneReport> {
   const model = readModel(request.model);
-  const data = await openData(request.calib, 'calib', model.graph.inputs, { batch: request.batch });
+  const data = await dataToTrain(request, model);
   const feeds = await feedsToTrain(data, request.batch);
   const student = withoutSoftmax(await trainableModel(model, sizesOf(model, feeds.trained[0]!)));
   const candidates = candidatesOf(student, request);

@@ -9,6 +9,8 @@ import { batchOf } from '../../src/compile/finetune-data.js';
 import { QuantcError } from '../../src/errors/error.js';
 import { Tensor } from '../../src/ir/tensor.js';
 import { readModel } from '../../src/onnx/read.js';
+import { writeModel } from '../../src/onnx/write.js';
+import { parseModel } from '../../src/text/parse.js';
 import { fittedGrid, putOnGrid } from '../../src/training/fit-grid.js';
 
 const MODELS = join(import.meta.dirname, '../../models');
@@ -103,6 +105,23 @@ describe('finetune', function () {
     expect(report.weights.some(({ frozen }) => frozen)).to.equal(true);
   });
 
+  it('trains a decoder without data, on texts that it draws from itself', async () => {
+    const path = join(folder, 'decoder.onnx');
+    const model = parseModel(`<ir_version: 10, opset_import: ["": 21]>
+      g (int64[B,T] ids) => (float[B,T,16] logits)
+      <float[16,8] table = ["fill": "normal:5"], float[8,16] head = ["fill": "normal:6"]> {
+        x = Gather(table, ids)
+        h = Tanh(x)
+        logits = MatMul(h, head)
+      }`);
+    await writeModel(model, path);
+    const out = join(folder, 'drawn', 'trained.onnx');
+    const options = { bits: 2, freeze: 'none', steps: 30, rate: 1e-3, batch: 4, threads: 1 } as const;
+    const report = await finetune({ model: path, out, ...options });
+    expect(report.heldOut.after).to.be.lessThan(report.heldOut.before);
+    expect(report.weights.map(({ name }) => name)).to.deep.equal(['head']);
+  });
+
   it('refuses what cannot be', async () => {
     const refused = async (work: Promise<unknown>): Promise<string> => {
       const error = await work.catch((thrown: unknown) => thrown);
@@ -111,6 +130,7 @@ describe('finetune', function () {
     };
     expect(await refused(run('shapes-cnn', 'no', { freeze: 'ov' }))).to.equal('E_FINETUNE_FREEZE');
     expect(await refused(run('shapes-cnn', 'no', { batch: 100_000 }))).to.equal('E_FINETUNE_DATA');
+    expect(await refused(run('shapes-cnn', 'no', { calib: undefined }))).to.equal('E_FINETUNE_DATA');
     expect(await refused(run('shapes-cnn', 'no', { bits: 1 }))).to.equal('E_TRAINING_GRID');
     expect(await refused(run('shapes-cnn', 'no', { rate: 0.3, steps: 3 }))).to.equal('E_FINETUNE_WORSE');
     mkdirSync(join(folder, 'no'), { recursive: true });

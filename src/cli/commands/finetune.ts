@@ -25,7 +25,10 @@ export function make(): Command {
         'are the float model with weights that lie on their grids, and the grids.',
     )
     .argument('<model.onnx>', 'the float model')
-    .requiredOption('--calib <data>', 'samples to train on, as for compile')
+    .option(
+      '--calib <data>',
+      'samples to train on, as for compile (default: texts that a decoder draws from itself)',
+    )
     .requiredOption('--out <file>', 'the .onnx to write; its grids are written beside it')
     .option('--bits <n>', 'bits of weights, 2 to 8', parseCount, 4)
     .option('--block-size <n>', 'elements that share a scale; 0: one scale an output channel', parseBlock, 0)
