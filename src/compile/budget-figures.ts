@@ -19,6 +19,8 @@ export interface Measured {
   readonly coverage?: number;
   /** What the search found, where this compilation searched. */
   readonly mix?: MixReport;
+  /** Bytes of weights whose bits were chosen one by one, and of the fewest and the most bits. */
+  readonly weightMix?: { readonly bytes: number; readonly least: number; readonly most: number };
 }
 
 /**
@@ -63,7 +65,7 @@ export const asksForLikeness = (terms: readonly BudgetTerm[]): boolean =>
 
 /** What budgets are about in a report. */
 export function measuredOf(report: TargetReport, latency?: Measured['latency']): Measured {
-  const { bytesBefore, bytesAfter, proof, mix, verdict } = report;
+  const { bytesBefore, bytesAfter, proof, mix, verdict, weightMix } = report;
   const outputs = proof.outputs.map(({ sqnr }) => sqnr ?? Number.POSITIVE_INFINITY);
   const least = Math.min(...outputs);
   return {
@@ -74,6 +76,7 @@ export function measuredOf(report: TargetReport, latency?: Measured['latency']):
     ...(latency && { latency }),
     ...(verdict && { coverage: verdict.coverage }),
     ...(mix && { mix }),
+    ...(weightMix && { weightMix: { bytes: weightMix.bytes, least: weightMix.least, most: weightMix.most } }),
   };
 }
 

@@ -6,10 +6,11 @@ import { readModel } from '../onnx/read.js';
 import { nested } from '../prove.js';
 import type { TargetReport } from '../report/report.js';
 import { race } from '../runtime/latency.js';
-import type { MixGoal } from '../target/mix.js';
+import type { BytesGoal, MixGoal } from '../target/mix.js';
 import type { Target } from '../target/target.js';
 import { modelDigest } from '../text/model-digest.js';
 import type { BudgetTerm } from './budget.js';
+import { meetBytes } from './budget-bytes.js';
 import {
   asksForLikeness,
   type Measured,
@@ -31,7 +32,7 @@ export interface BudgetRun {
   /** Takes over the files of the mix that is kept. */
   readonly staging: Staging;
   /** @param goal of the search for a mix of precisions; without one it goes by itself */
-  compile(goal: MixGoal | undefined, staging: Staging): Promise<TargetReport>;
+  compile(goal: MixGoal | BytesGoal | undefined, staging: Staging): Promise<TargetReport>;
 }
 
 /** @throws QuantcError E_BUDGET, E_BUDGET_TARGET, and whatever compiling throws */
@@ -46,7 +47,7 @@ export async function compileWithin(run: BudgetRun): Promise<TargetReport> {
   /** The last mix that was compiled, which most often is the one that is kept. */
   let last: { goal: string; report: TargetReport; staging: Staging } | undefined;
   let attempt = 0;
-  const compileNow = async (goal: MixGoal): Promise<TargetReport> => {
+  const compileNow = async (goal: MixGoal | BytesGoal): Promise<TargetReport> => {
     request.onEvent?.({ kind: 'attempt', target: target.name, attempt: attempt++ });
     last?.staging.remove();
     last = undefined;
@@ -60,20 +61,21 @@ export async function compileWithin(run: BudgetRun): Promise<TargetReport> {
     }
   };
   try {
-    return await meetBudget({
+    const search = {
       terms,
-      measure: (goal) =>
+      measure: (goal: MixGoal | BytesGoal) =>
         cache.remember<Measured>('budget-mix', [...key, JSON.stringify(goal)], async () => {
           const report = await compileNow(goal);
           const file = last!.staging.path(report.files[0]!.path);
           return plain(measuredOf(report, wantsLatency ? await raced(request, target, file) : undefined));
         }),
-      async keep(goal) {
+      async keep(goal: MixGoal | BytesGoal) {
         const report = last?.goal === JSON.stringify(goal) ? last.report : await compileNow(goal);
         staging.take(last!.staging);
         return report;
       },
-    });
+    };
+    return await (request.precision === 'auto-weights' ? meetBytes(search) : meetBudget(search));
   } finally {
     last?.staging.remove();
   }
