@@ -1,6 +1,7 @@
 /** The public face: everything that a pass, a target, or a program that compiles models imports. */
 import type { BuildRequest, BuildResult } from './build/build.js';
 import type { QuantcConfig } from './build/config.js';
+import type { FinetuneReport, FinetuneRequest } from './compile/finetune.js';
 import type { CompileRequest } from './compile.js';
 import type { TargetReport } from './report/report.js';
 
@@ -8,6 +9,7 @@ export { type DifferentiateOptions, differentiate } from './autodiff/differentia
 export { GRADIENT_RULES, hasGradient } from './autodiff/rules/index.js';
 export type { BuildRequest, BuildResult } from './build/build.js';
 export type { ModelConfig, ModelOptions, QuantcConfig } from './build/config.js';
+export type { FinetuneReport, FinetuneRequest } from './compile/finetune.js';
 export type { CompileEvent, CompileRequest } from './compile.js';
 export { type ErrorPlace, QuantcError } from './errors/error.js';
 export * from './ir/attribute.js';
@@ -158,6 +160,11 @@ export async function compile(request: CompileRequest): Promise<TargetReport[]> 
 /** Builds every model of a config for each of its targets. @throws QuantcError as `build` in `build/build.ts` says. */
 export async function build(request: BuildRequest = {}): Promise<BuildResult> {
   return (await import('./build/build.js')).build(request);
+}
+
+/** Trains a model's weights on the grid that they will be stored on. @throws QuantcError as `compile/finetune.ts` says */
+export async function finetune(request: FinetuneRequest): Promise<FinetuneReport> {
+  return (await import('./compile/finetune.js')).finetune(request);
 }
 
 /** Gives a config back as it is: for the types that an editor shows while it is written. */
