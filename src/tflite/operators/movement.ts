@@ -2,7 +2,7 @@
 import { constantOf } from '../../ir/constant.js';
 import type { Value } from '../../ir/graph.js';
 import type { Emitter, Operand } from '../emitter.js';
-import { axisIn, type Layout, laid, orderOf, permutation } from '../layout.js';
+import { axisIn, type Layout, laid, movesNothing, orderOf, permutation } from '../layout.js';
 import { refuse, shapeOf } from '../refusal.js';
 import type { Unit } from '../unit.js';
 import { type Lowering, layoutAmong } from './lowering.js';
@@ -11,7 +11,12 @@ import { integersOf } from './weights.js';
 /** Dimensions in ONNX's order are seen as others. */
 function reshape(unit: Unit, e: Emitter): void {
   const { value } = unit.results[0]!;
-  const x = e.read(unit, 0, 'plain');
+  const home = e.home(e.sourceOf(unit, 0), 'plain');
+  const rank = shapeOf(unit.node.inputs[0]!).length;
+  const back = permutation(orderOf('last', rank), orderOf('plain', rank));
+  // Where no element has to move, the elements are in ONNX's order already.
+  const inPlace = home?.layout === 'last' && movesNothing(home.operand.shape, back);
+  const x = inPlace ? home.operand : e.read(unit, 0, 'plain');
   e.alias(unit, 'plain', e.reshape(x, shapeOf(value), `${value.name}_reshaped`));
 }
 
