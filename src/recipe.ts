@@ -184,7 +184,7 @@ function quantizing(precision: Exclude<Precision, 'auto'>, chosen: readonly Algo
         ...at('integers'),
       ];
     case 'int8-weights':
-      return [protectLayers, keepFloat, compressWeights, ...at('integers')];
+      return [protectLayers, keepFloat, compressWeights, ...at('integers'), convertToHalf];
     case 'int4':
     case 'int2':
     case 'int8-blocks':

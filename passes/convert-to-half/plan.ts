@@ -14,6 +14,7 @@ import {
   type PassContext,
   setGraphOutputs,
   type Tensor,
+  targetFact,
   type Value,
 } from '../../src/index.js';
 import { carries, floatReason } from './operators.js';
@@ -44,12 +45,14 @@ export async function floatNodes(
   const stays = new Map<Node, string>();
   const fits = fitting(half);
   const large = half === 'float16' ? await largeValues(model, context) : new Set<Value>();
+  const folded = targetFact.find(context)?.provider ? widening(graphs) : new Set<Node>();
   const local = new Set(model.functions.map((each) => `${each.domain}:${each.name}`));
   for (const graph of graphs) {
     for (const node of graph.nodes()) {
       const reason =
         exclude?.(node) ??
         (local.has(`${node.domain}:${node.opType}`) ? 'its function keeps its types' : undefined) ??
+        (folded.has(node) ? 'folded while the model loads' : undefined) ??
         floatReason(node) ??
         largeReason(node, large) ??
         constantReason(node, fits);
@@ -63,6 +66,22 @@ export async function floatNodes(
   }
   carryOn(graphs, stays, fits, large);
   return stays;
+}
+
+/**
+ * Nodes that compute from constants alone: int8 weights that are widened. They are folded while the model loads, before a
+ * provider is asked, by kernels of the CPU, which has them for float everywhere and for float16 on some processors.
+ */
+function widening(graphs: readonly Graph[]): Set<Node> {
+  const fixed = new Set<Node>();
+  for (const graph of graphs)
+    for (const node of graph.nodes()) {
+      const known = node.inputs.every(
+        (input) => input === undefined || input.isConstant || (input.producer && fixed.has(input.producer)),
+      );
+      if (node.inputs.length > 0 && known) fixed.add(node);
+    }
+  return fixed;
 }
 
 /** What of a constant does not fit, or nothing; each is read once. */

@@ -25,7 +25,7 @@ export interface WeightRequest {
   readonly damping?: number;
   /** No zero points: the middle integer stands for 0 in every block. Default false. */
   readonly symmetricWeights?: boolean;
-  /** Weights in blocks: what stays float is computed in float16. Default false. */
+  /** Weights in blocks, and int8-weights: what stays float is computed in float16. Default false. */
   readonly half?: boolean;
   /** 16-bit arithmetic: inputs and outputs of the model change their types, too. Default false. */
   readonly halfInterfaces?: boolean;
@@ -86,13 +86,14 @@ export function halfChoiceFor(
   precision: Precision,
   { half, halfInterfaces }: WeightRequest,
 ): HalfChoice | undefined {
-  const inBlocks = BITS[precision] !== undefined;
-  const dtype = HALVES[precision] ?? (half && inBlocks ? 'float16' : undefined);
+  // Weights alone are stored small, so that what is computed may have 16 bits.
+  const beside = BITS[precision] !== undefined || precision === 'int8-weights';
+  const dtype = HALVES[precision] ?? (half && beside ? 'float16' : undefined);
   if (dtype !== undefined) return { dtype, interfaces: halfInterfaces ?? false };
-  if (halfInterfaces === undefined && (half === undefined || inBlocks)) return undefined;
+  if (halfInterfaces === undefined && (half === undefined || beside)) return undefined;
   throw new QuantcError('E_HALF_OPTIONS', `${precision} has no arithmetic in 16 bits`, {
     kind: 'usage',
-    hint: `Choose ${Object.keys(HALVES).join(' or ')}, or --half with ${Object.keys(BITS).join(', ')}.`,
+    hint: `Choose ${Object.keys(HALVES).join(' or ')}, or --half with int8-weights, ${Object.keys(BITS).join(', ')}.`,
   });
 }
 

@@ -6,6 +6,7 @@ import { expect } from 'chai';
 import { type CompileRequest, compile } from '../../src/compile.js';
 import { encodeModel, type Model, type Node, QuantcError, type TargetReport } from '../../src/index.js';
 import { readModel } from '../../src/onnx/read.js';
+import { readKernels } from '../../src/runtime/kernels.js';
 import { parseModel } from '../../src/text/parse.js';
 
 /** What phones' networks are made of: strided and depthwise convolutions, pools, a sum, HardSwish, a head. */
@@ -76,6 +77,17 @@ describe('targets of Core ML, NNAPI and XNNPACK', function () {
     const stored = [...model.graph.initializers].filter((value) => value.constant!.dtype === 'int8');
     expect(stored).to.not.be.empty;
     expect(nodesOf(model, 'DequantizeLinear')).to.deep.equal([]);
+  });
+
+  it('give Core ML int8 weights beside float16 arithmetic, constant once the model is loaded', async () => {
+    const [report, model] = await made('npu-coreml', { precision: 'int8-weights', half: true });
+    expect(report.verdict!.breaks).to.deep.equal([]);
+    const weights = nodesOf(model, 'Conv').map((node) => node.inputs[1]!.producer!);
+    // Large ones are stored as int8; every Conv reads float16.
+    expect(weights.filter((producer) => producer?.opType === 'Cast')).to.not.be.empty;
+    const { counts } = await readKernels(model);
+    expect(counts.get('Conv') ?? counts.get('FusedConv')).to.be.above(0);
+    expect(report.proof.outputs[0]!.sqnr).to.be.above(30);
   });
 
   it('give NNAPI its units, whole, pools on integers', async () => {

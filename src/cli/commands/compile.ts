@@ -95,7 +95,7 @@ export function make(): Command {
       parseWeightMethod,
     )
     .option('--symmetric-weights', 'weights in blocks: without zero points')
-    .option('--half', 'weights in blocks: what stays float is computed in float16')
+    .option('--half', 'weights in blocks, and int8-weights: what stays float is computed in float16')
     .option(
       '--half-interfaces',
       'arithmetic in 16 bits: inputs and outputs of the model change their types, too',
