@@ -131,6 +131,7 @@ export const coremlLayerRules = (rule: ReturnType<typeof rulesOf>): readonly Pro
       evenPads,
       {
         ops: 'ConvTranspose',
+        mend: 'lower-transposed-pads',
       },
     ),
     rule('conv-transpose-output-shape', 'no output_shape', transposed, absentInts('output_shape'), {
@@ -141,6 +142,7 @@ export const coremlLayerRules = (rule: ReturnType<typeof rulesOf>): readonly Pro
     }),
     rule('pool-rank', 'pools are over two axes', pool, dataRank(4), {
       ops: `${POOLS} GlobalAveragePool GlobalMaxPool`,
+      mend: 'lower-one-dimensional',
     }),
     rule('pool-dilations', 'windows of pools have no gaps', pool, intsAre('dilations', 1), { ops: POOLS }),
     rule('pool-indices', 'MaxPool gives no indices', pool, every(oneOutput, intIs('storage_order', 0)), {
@@ -152,10 +154,11 @@ export const coremlLayerRules = (rule: ReturnType<typeof rulesOf>): readonly Pro
       'Gemm with alpha = beta = 1 and A as it stands',
       gemm,
       every(intIs('transA', 0), floatIs('alpha', 1), floatIs('beta', 1)),
-      { ops: 'Gemm' },
+      { ops: 'Gemm', mend: 'lower-gemm' },
     ),
     rule('gemm-bias', 'C of Gemm is a constant number or row', gemm, every(fixedInput(2, 'C'), biasRow), {
       ops: 'Gemm',
+      mend: 'lower-gemm',
     }),
     rule('batch-normalization-rank', 'BatchNormalization over images', batch, dataRank(4), {
       ops: 'BatchNormalization',

@@ -117,6 +117,7 @@ export const coremlMovementRules = (rule: ReturnType<typeof rulesOf>): readonly 
     rule('cast-types', `Cast between ${CAST.join(', ')}`, at('cast'), castTypes, { ops: 'Cast' }),
     rule('concat-count', 'Concat of two or more', at('concat'), inputCount(2, Number.POSITIVE_INFINITY), {
       ops: 'Concat',
+      mend: 'drop-no-ops',
     }),
     rule(
       'gather-types',

@@ -85,13 +85,10 @@ export const coremlResizeRules = (rule: ReturnType<typeof rulesOf>): readonly Pr
       stringIs('mode', 'nearest', 'nearest', 'linear'),
       ops,
     ),
-    rule(
-      'resize-nearest',
-      'the nearest is found by rounding down, asymmetrically',
-      SOURCE,
-      nearestByFloor,
-      ops,
-    ),
+    rule('resize-nearest', 'the nearest is found by rounding down, asymmetrically', SOURCE, nearestByFloor, {
+      ...ops,
+      mend: 'lower-resize',
+    }),
     rule(
       'resize-coordinates',
       'linear by half_pixel, align_corners, or asymmetric sizes',

@@ -179,6 +179,7 @@ export const litert: ProviderTable = {
       every(floatIs('alpha', 1), floatIs('beta', 1), row),
       {
         ops: 'Gemm',
+        mend: 'lower-gemm',
       },
     ),
     rule('elu', 'alpha is 1', 'ELU', floatIs('alpha', 1), { ops: 'Elu' }),

@@ -86,16 +86,21 @@ export const nnapiLayerRules = (rule: ReturnType<typeof rulesOf>): readonly Prov
     rule('conv-constant', 'weights of convolutions are constant', conv, fixedInput(1, 'its weight'), {
       ops: 'Conv',
     }),
-    rule('conv-rank', 'convolutions are over two axes', conv, weightRank, { ops: 'Conv' }),
+    rule('conv-rank', 'convolutions are over two axes', conv, weightRank, {
+      ops: 'Conv',
+      mend: 'lower-one-dimensional',
+    }),
     rule('conv-dilations', 'grouped convolutions have no dilations', conv, groupedDilations, { ops: 'Conv' }),
     rule('conv-bias', 'the bias of a quantized product is constant', conv, quantizedBias, {
       ops: 'Conv Gemm',
     }),
     rule('pool-rank', 'pools are over two axes', pool, every(dataRank(4), windows), {
       ops: `${POOLS} GlobalAveragePool GlobalMaxPool`,
+      mend: 'lower-one-dimensional',
     }),
     rule('pool-padding', 'averages leave padding out', pool, intIs('count_include_pad', 0), {
       ops: 'AveragePool',
+      mend: 'lower-pools',
     }),
     rule('pool-ceiling', 'no window hangs over the edge', pool, intIs('ceil_mode', 0), { ops: POOLS }),
     rule('pool-dilations', 'windows of pools have no gaps', pool, intsAre('dilations', 1), { ops: POOLS }),
@@ -113,9 +118,9 @@ export const nnapiLayerRules = (rule: ReturnType<typeof rulesOf>): readonly Prov
       'Gemm with alpha = beta = 1 and A as it stands',
       gemm,
       every(intIs('transA', 0), floatIs('alpha', 1), floatIs('beta', 1)),
-      { ops: 'Gemm' },
+      { ops: 'Gemm', mend: 'lower-gemm' },
     ),
-    rule('gemm-bias', 'C of Gemm is a row', gemm, biasRow, { ops: 'Gemm' }),
+    rule('gemm-bias', 'C of Gemm is a row', gemm, biasRow, { ops: 'Gemm', mend: 'lower-gemm' }),
     rule(
       'batch-normalization-constant',
       'statistics of BatchNormalization are constant',
@@ -135,6 +140,7 @@ export const nnapiLayerRules = (rule: ReturnType<typeof rulesOf>): readonly Prov
     }),
     rule('extremes-of-two', 'Min and Max of two', `${IMPL}/minmax_op_builder.cc`, inputCount(2), {
       ops: 'Min Max',
+      mend: 'lower-extremes',
     }),
     rule(
       'pow-types',
@@ -143,6 +149,7 @@ export const nnapiLayerRules = (rule: ReturnType<typeof rulesOf>): readonly Prov
       every(inputIs(0, 'float'), inputIs(1, 'float')),
       {
         ops: 'Pow',
+        mend: 'lower-powers',
       },
     ),
     rule(

@@ -130,6 +130,7 @@ export const nnapiMovementRules = (rule: ReturnType<typeof rulesOf>): readonly P
       coordinates,
       {
         ops: 'Resize',
+        mend: 'lower-resize',
       },
     ),
     rule(
@@ -160,7 +161,10 @@ export const nnapiMovementRules = (rule: ReturnType<typeof rulesOf>): readonly P
       every(fixedInput(1, 'starts'), fixedInput(2, 'ends'), fixedInput(3, 'axes'), fixedInput(4, 'steps')),
       { ops: 'Slice' },
     ),
-    rule('split-even', 'Split into equal parts, by constant sizes', at('split'), evenParts, { ops: 'Split' }),
+    rule('split-even', 'Split into equal parts, by constant sizes', at('split'), evenParts, {
+      ops: 'Split',
+      mend: 'lower-indexing',
+    }),
     rule(
       'squeeze-constant',
       'axes of Squeeze and Unsqueeze are constant',

@@ -143,12 +143,14 @@ export const qnnLayerRules = (rule: ReturnType<typeof rulesOf>): readonly Provid
     }),
     rule('gather-indices', 'indices are not negative', builder('gather'), noNegativeIndices, {
       ops: 'Gather GatherElements',
+      mend: 'lower-indexing',
     }),
     rule('resize-rank', 'Resize has 1, 2 or 3 spatial axes', builder('resize'), dataRank(3, 4, 5), {
       ops: 'Resize Upsample',
     }),
     rule('resize-mode', 'nearest with asymmetric coordinates rounds down', builder('resize'), nearestFloors, {
       ops: 'Resize',
+      mend: 'lower-resize',
     }),
     rule('last-axis', 'normalization is over the last axis', builder('layer_norm'), lastAxis, {
       ops: 'LayerNormalization RMSNormalization SimplifiedLayerNormalization',
@@ -213,6 +215,7 @@ export const qnnLayerRules = (rule: ReturnType<typeof rulesOf>): readonly Provid
     ),
     rule('products', 'HTP multiplies along no axis', builder('reduce'), never('HTP has no such kernel'), {
       ops: 'ReduceProd Or',
+      mend: 'lower-logic',
     }),
     rule(
       'reduce-l2',
@@ -221,6 +224,7 @@ export const qnnLayerRules = (rule: ReturnType<typeof rulesOf>): readonly Provid
       quantizedNever('its integers are not taken'),
       {
         ops: 'ReduceL2',
+        mend: 'lower-reductions',
       },
     ),
     rule(
@@ -228,7 +232,7 @@ export const qnnLayerRules = (rule: ReturnType<typeof rulesOf>): readonly Provid
       'LSTM and GRU are not quantized: tests of that are switched off',
       'test/providers/qnn/lstm_test.cc',
       quantizedNever('its integers are not taken'),
-      { ops: 'LSTM GRU' },
+      { ops: 'LSTM GRU', mend: 'lower-recurrent' },
     ),
     rule(
       'block-matmul',
