@@ -11,8 +11,8 @@ export interface GradientCase {
   readonly given?: Readonly<Record<string, readonly number[]>>;
   /** ONNX Runtime has no double kernel for the operator or for one of its gradient's. */
   readonly float?: true;
-  /** Numbers are drawn from [−2, 2], but for these: from [0.5, 2], or all apart from each other. */
-  readonly draw?: 'positive' | 'apart';
+  /** Numbers are drawn from [−2, 2], but for these: from [0.5, 2], all apart from each other, or from [−0.7, 0.7]. */
+  readonly draw?: 'positive' | 'apart' | 'small';
   /** Inputs whose gradient is not wanted. */
   readonly fixed?: readonly string[];
   /** Dimensions by name: the case is typed with the names and run with the numbers. */
@@ -48,6 +48,13 @@ add('Mean', 'T[2,3] a, T[3] b', 'y = Mean(a, b)', { float: true });
 for (const op of ['Neg', 'Identity', 'Exp', 'Sin', 'Cos', 'Tanh', 'Sigmoid']) unary(op);
 for (const op of ['Sinh', 'Cosh', 'Atan']) unary(op, { float: true });
 unary('Tan', { draw: 'apart', float: true });
+for (const op of ['Asin', 'Acos', 'Atanh']) unary(op, { float: true, draw: 'small' });
+unary('Asinh', { float: true });
+add('Acosh', 'T[2,5] x', 'a = Add(x, one)\ny = Acosh(a)', {
+  constants: 'T one = {1}',
+  draw: 'positive',
+  float: true,
+});
 for (const op of ['Log', 'Sqrt', 'Reciprocal']) unary(op, { draw: 'positive' });
 unary('Abs', { draw: 'apart' });
 unary('Cast', {}, '<to=11>');
@@ -120,6 +127,13 @@ add('CumSum exclusive reverse', 'T[2,4] x', 'y = CumSum<exclusive=1, reverse=1>(
 add('GlobalAveragePool', 'T[2,3,2,2] x', 'y = GlobalAveragePool(x)', { float: true });
 add('GlobalMaxPool', 'T[2,3,2,2] x', 'y = GlobalMaxPool(x)', { float: true, draw: 'apart' });
 
+add('ReduceProd kept', 'T[2,3] x', 'y = ReduceProd(x, axes)', {
+  constants: 'int64[1] axes = {1}',
+  draw: 'positive',
+  float: true,
+});
+add('ReduceProd of all', 'T[2,2] x', 'y = ReduceProd<keepdims=0>(x)', { draw: 'positive', float: true });
+
 // Movement.
 add('Reshape', 'T[2,6] x', 'y = Reshape(x, s)', { constants: 'int64[3] s = {3,-1,2}' });
 add('Reshape of named sizes', 'T[B,6] x', 'y = Reshape(x, s)', {
@@ -185,6 +199,11 @@ add('GatherElements', 'T[3,3] x', 'y = GatherElements<axis=1>(x, i)', {
   constants: 'int64[3,2] i = {0,0,1,2,-1,2}',
 });
 add('GatherND', 'T[2,3,2] x', 'y = GatherND(x, i)', { constants: 'int64[3,2] i = {0,1,1,2,0,1}' });
+add('TopK', 'T[3,5] x', 'y, i = TopK(x, k)', { constants: 'int64[1] k = {2}', draw: 'apart' });
+add('TopK smallest on axis 0', 'T[4,3] x', 'y, i = TopK<axis=0, largest=0>(x, k)', {
+  constants: 'int64[1] k = {3}',
+  draw: 'apart',
+});
 add('ScatterElements', 'T[3,3] x, T[2,3] u', 'y = ScatterElements(x, i, u)', {
   constants: 'int64[2,3] i = {1,0,2,0,2,1}',
 });
@@ -309,6 +328,19 @@ add('MeanVarianceNormalization', 'T[2,2,2,3] x', 'y = MeanVarianceNormalization(
 add('LRN', 'T[1,5,2,1] x', 'y = LRN<size=3, alpha=0.5, beta=0.6, bias=1.5>(x)', { float: true });
 add('LpNormalization', 'T[2,4] x', 'y = LpNormalization<axis=1>(x)', { draw: 'apart' });
 add('LpNormalization of p 1', 'T[2,4] x', 'y = LpNormalization<axis=1, p=1>(x)', { draw: 'apart' });
+
+// Stored integers: their scales.
+const stored = (name: string, scale: string, attributes: string, zero = '') =>
+  add(`DequantizeLinear ${name}`, `T${scale} s`, `y = DequantizeLinear${attributes}(q, s${zero && ', z'})`, {
+    constants: `int8[4,3] q = {1,-2,3,-4,5,-6,7,-8,9,-10,11,-12}${zero && `, ${zero}`}`,
+    draw: 'positive',
+    float: true,
+  });
+stored('by tensor', '', '');
+stored('by row', '[4]', '<axis=0>', 'int8[4] z = {1,0,-1,2}');
+stored('by column', '[3]', '');
+stored('in blocks', '[2,3]', '<axis=0, block_size=2>');
+stored('in blocks, the last one short', '[2,3]', '<axis=0, block_size=3>');
 
 // Resize: nearest and linear, by scales and sizes, up and down.
 const resize = (name: string, attributes: string, constants: string, arguments_: string) =>

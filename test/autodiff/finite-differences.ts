@@ -34,6 +34,7 @@ function random(seed: number): () => number {
 
 function drawn(each: GradientCase, count: number, next: () => number): number[] {
   if (each.draw === 'positive') return Array.from({ length: count }, () => 0.5 + 1.5 * next());
+  if (each.draw === 'small') return Array.from({ length: count }, () => 1.4 * next() - 0.7);
   if (each.draw !== 'apart') return Array.from({ length: count }, () => 4 * next() - 2);
   // Steps of 0.17 around zero, never near it: further apart than any element is moved.
   const order = Array.from({ length: count }, (_, at) => [next(), at] as const).sort((a, b) => a[0] - b[0]);

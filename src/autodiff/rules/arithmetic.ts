@@ -61,6 +61,12 @@ const clip = rule('Clip', 'g where lo ≤ x ≤ hi; dlo = Σ g where x < lo; dhi
   ];
 });
 
+/** 1/√(offset + sign·x²) */
+function inverseRoot({ emit }: Backward, x: Value, offset: number, sign: number): Value {
+  const square = emit.op('Mul', [emit.op('Mul', [x, x]), emit.scalar(sign, x)]);
+  return emit.op('Reciprocal', [emit.op('Sqrt', [emit.op('Add', [square, emit.scalar(offset, x)])])]);
+}
+
 export const ARITHMETIC: readonly GradientRule[] = [
   rule('Add', 'da = Σ g, db = Σ g over what was broadcast', (at) => each(at, () => at.gradient())),
   rule('Sum', 'each input: Σ g over what was broadcast', (at) => each(at, () => at.gradient())),
@@ -103,6 +109,13 @@ export const ARITHMETIC: readonly GradientRule[] = [
   scaled('Cosh', 'g·sinh x', ({ emit }, x) => emit.op('Sinh', [x])),
   scaled('Atan', 'g/(1 + x²)', ({ emit }, x) =>
     emit.op('Reciprocal', [emit.op('Add', [emit.op('Mul', [x, x]), emit.scalar(1, x)])]),
+  ),
+  scaled('Asin', 'g/√(1 − x²)', (at, x) => inverseRoot(at, x, 1, -1)),
+  scaled('Acos', '−g/√(1 − x²)', (at, x) => at.emit.op('Neg', [inverseRoot(at, x, 1, -1)])),
+  scaled('Asinh', 'g/√(1 + x²)', (at, x) => inverseRoot(at, x, 1, 1)),
+  scaled('Acosh', 'g/√(x² − 1)', (at, x) => inverseRoot(at, x, -1, 1)),
+  scaled('Atanh', 'g/(1 − x²)', ({ emit }, x) =>
+    emit.op('Reciprocal', [emit.op('Sub', [emit.scalar(1, x), emit.op('Mul', [x, x])])]),
   ),
   power,
   extreme,

@@ -11,6 +11,7 @@ import { MOVEMENT } from './movement.js';
 import { NORMALIZATIONS } from './normalizations.js';
 import { POOLS } from './pools.js';
 import { PRODUCTS } from './products.js';
+import { QUANTIZATION } from './quantization.js';
 import { REDUCTIONS } from './reductions.js';
 import { SOFTMAX } from './softmax.js';
 
@@ -27,6 +28,7 @@ export const GRADIENT_RULES: readonly GradientRule[] = [
   ...CONVOLUTION,
   ...POOLS,
   ...NORMALIZATIONS,
+  ...QUANTIZATION,
 ];
 
 const BY_OPERATOR = new Map(GRADIENT_RULES.flatMap((each) => each.ops.map((op) => [op, each] as const)));

@@ -39,6 +39,12 @@ export const INDEXING: readonly GradientRule[] = [
     gathered(at),
   ]),
   rule('GatherElements GatherND', 'g added to zeros at the places that were read', (at) => [scatterBack(at)]),
+  rule('TopK', 'g at the places that were chosen', (at) => {
+    const { emit, node } = at;
+    const x = at.input(0);
+    const inputs = [emit.full(x), node.outputs[1], at.gradient()];
+    return [emit.op('ScatterElements', inputs, { axis: node.int('axis', -1) }, x.type)];
+  }),
   rule('ScatterElements', 'data: g, zero where overwritten; updates: g at their places', (at) => {
     const { emit, node } = at;
     const axis = node.int('axis', 0);

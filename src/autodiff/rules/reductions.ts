@@ -71,6 +71,7 @@ export const REDUCTIONS: readonly GradientRule[] = [
   weighted('ReduceL1', 'g·sign x', ({ emit }, x) => emit.op('Sign', [x])),
   weighted('ReduceL2', 'g·x/y', ({ emit }, x, y) => emit.op('Div', [x, y])),
   weighted('ReduceLogSumExp', 'g·e^(x − y)', ({ emit }, x, y) => emit.op('Exp', [emit.op('Sub', [x, y])])),
+  weighted('ReduceProd', 'g·y/x, where no element is zero', ({ emit }, x, y) => emit.op('Div', [y, x])),
   rule('ReduceLogSum', 'g/Σ x = g·e^(−y), spread', (at) => {
     const inverse = at.emit.op('Exp', [at.emit.op('Neg', [at.node.outputs[0]])]);
     return [spread(at, keptDims(at, at.emit.op('Mul', [at.gradient(), inverse])))];
