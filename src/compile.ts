@@ -11,8 +11,10 @@ import { cacheFolder } from './compile/cache-folder.js';
 import { decoderData } from './compile/decoder-data.js';
 import { exclusionOf, widened, withoutBroken } from './compile/exclusion.js';
 import { emittedName, nameBatch, refuseClash, writeCompanions } from './compile/layout.js';
+import type { Meeting } from './compile/meeting.js';
 import { deliverBeside, refuseForBinding } from './compile/mobile-files.js';
 import { modelFiles } from './compile/model-files.js';
+import { DEFAULT_MEMORY, withPool } from './compile/pool.js';
 import { tellProtection } from './compile/protect-request.js';
 import { verdictWithin } from './compile/provider-verdict.js';
 import { observeRanges } from './compile/ranges.js';
@@ -20,13 +22,14 @@ import type { CompileEvent, CompileRequest, Stage } from './compile/request.js';
 import { dataFor } from './compile/request-data.js';
 import { sampleEngine } from './compile/sample-engine.js';
 import { stopIfAborted, stoppable } from './compile/samples.js';
+import { compileShapes } from './compile/shapes.js';
 import { specializeFor } from './compile/specialize.js';
 import { bytesOf, filesOf, Staging } from './compile/staging.js';
 import { accept, proveWithin, refuseWarnings } from './compile/verdict.js';
 import { tellWeights } from './compile/weight-request.js';
 import { cloneModel } from './ir/clone.js';
 import type { Model } from './ir/graph.js';
-import { KernelPool } from './kernels/pool.js';
+import type { KernelPool } from './kernels/pool.js';
 import { readModel } from './onnx/read.js';
 import { writeModel } from './onnx/write.js';
 import { Ledger } from './pipeline/ledger.js';
@@ -49,7 +52,6 @@ export type { CompileEvent, CompileRequest, Stage } from './compile/request.js';
 /** Name of the report among the outputs. */
 export const REPORT_NAME = 'quantc.report.json';
 
-const DEFAULT_MEMORY = 1 << 30;
 const PROOF_SAMPLES = 16;
 /** What one model at a time takes to be run, in bytes of its file. */
 const JUDGE_FACTOR = 3;
@@ -72,13 +74,18 @@ export async function compile(asked: CompileRequest): Promise<TargetReport[]> {
     const reports: TargetReport[] = [];
     for (const target of targets)
       reports.push(
-        await withPool(request, (pool) => {
+        ...(await withPool(request, async (pool) => {
           const compileInto = (folder: Staging, goal?: MixGoal | BytesGoal) =>
             compileFor(target, request, folder, pool, cache, { terms, goal });
-          if (terms.length === 0) return compileInto(staging);
           const run = { terms, request, target, cache, staging };
-          return compileWithin({ ...run, compile: (goal, folder) => compileInto(folder, goal) });
-        }),
+          if (request.shapes !== undefined)
+            return compileShapes({
+              ...run,
+              compile: (own, folder, meeting) => compileFor(target, own, folder, pool, cache, { meeting }),
+            });
+          if (terms.length === 0) return [await compileInto(staging)];
+          return [await compileWithin({ ...run, compile: (goal, folder) => compileInto(folder, goal) })];
+        })),
       );
     await writeCompanions(request, reports, staging);
     await staging.write(REPORT_NAME, reportText({ quantc: VERSION, targets: reports }), [request.model]);
@@ -101,24 +108,14 @@ function resolveRequested(wanted: readonly (string | Target)[]): Target[] {
 /** Threads that are up before they are needed save what starting them takes; below this much it is not worth it. */
 const WARM_BYTES = 64 << 20;
 
-async function withPool<T>(request: CompileRequest, use: (pool: KernelPool) => Promise<T>): Promise<T> {
-  const pool = new KernelPool({
-    threads: request.threads,
-    maxMemory: (request.maxMemory ?? DEFAULT_MEMORY) / 4,
-  });
-  try {
-    return await use(pool);
-  } finally {
-    await pool.close();
-  }
-}
-
 /** What one compilation of several for the same request is about. */
 interface Trial {
   readonly terms?: readonly BudgetTerm[];
   readonly goal?: MixGoal | BytesGoal | undefined;
   /** Promises that the executor did not keep when this was compiled before: their nodes stay float now. */
   readonly broken?: Proof['broken'];
+  /** Compilations of the same model for other shapes, which agree with this one on ranges. */
+  readonly meeting?: Meeting;
 }
 
 async function compileFor(
@@ -127,7 +124,7 @@ async function compileFor(
   staging: Staging,
   pool: KernelPool,
   cache: AnswerCache,
-  { terms = [], goal, broken = [] }: Trial = {},
+  { terms = [], goal, broken = [], meeting }: Trial = {},
 ): Promise<TargetReport> {
   const { threads, signal } = request;
   const tell = (event: CompileEvent): void => {
@@ -191,14 +188,16 @@ async function compileFor(
           `${found.size} ranges are known from an earlier calibration of this very model, on these samples, by this method`,
         );
       }
-      return found;
+      return meeting ? meeting.join(found) : found;
     },
     remember: (kind, key, compute) => cache.remember(kind, key, compute),
     onSearch(share) {
       if (share === 0) enter('search');
       else progress('search')(share);
     },
+    // What is fitted to the data of one shape would not fit the weights of another.
     ...(data.ranges &&
+      !meeting &&
       sampleEngine(data.ranges, {
         byLikeness: asksForLikeness(terms),
         roomy: bytesBefore * JUDGE_FACTOR <= maxMemory,
@@ -265,7 +264,7 @@ async function compileFor(
     }),
   );
   if (proof.broken.length > 0 && broken.length === 0)
-    return compileFor(target, request, staging, pool, cache, { terms, goal, broken: proof.broken });
+    return compileFor(target, request, staging, pool, cache, { terms, goal, broken: proof.broken, meeting });
   accept(request.strict ?? false, ledger, proof);
   if (cache.refused !== undefined)
     ledger.note('info', 'cache', `nothing was kept for the next compilation: ${cache.refused}`);

@@ -1,5 +1,6 @@
 import { type DimSizes, parseDim } from '../compile/dims.js';
 import { type FixedInputs, parseFixed } from '../compile/fixed-inputs.js';
+import { type NamedShapes, parseShape } from '../compile/named-shapes.js';
 import { QuantcError } from '../errors/error.js';
 
 /** Collects the values of an option that may be given many times. */
@@ -29,4 +30,12 @@ export function collectDims(value: string, previous: DimSizes = {}): DimSizes {
 export function collectFixed(value: string, previous: FixedInputs = {}): FixedInputs {
   const [name, numbers] = parseFixed(value);
   return { ...previous, [name]: numbers };
+}
+
+/** Collects named shapes. @throws QuantcError E_SHAPES_FORM, E_SHAPES_NAME for a name that was given before */
+export function collectShapes(value: string, previous: NamedShapes = {}): NamedShapes {
+  const [name, sizes] = parseShape(value);
+  if (Object.hasOwn(previous, name))
+    throw new QuantcError('E_SHAPES_NAME', `there are two shapes "${name}"`, { kind: 'usage' });
+  return { ...previous, [name]: sizes };
 }

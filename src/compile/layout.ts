@@ -59,13 +59,13 @@ function dtypeOf(precision: Precision, made: Model): string {
 
 /** Path of the emitted model below the folder for the outputs. */
 export function emittedName(
-  { model, layout }: Pick<CompileRequest, 'model' | 'layout'>,
+  { model, layout, shape }: Pick<CompileRequest, 'model' | 'layout' | 'shape'>,
   target: string,
   precision: Precision,
   made: Model,
 ): string {
   const base = basename(model, extname(model));
-  if (layout !== 'transformers.js') return `${base}.${target}.onnx`;
+  if (layout !== 'transformers.js') return `${base}.${target}${shape === undefined ? '' : `.${shape}`}.onnx`;
   const dtype = dtypeOf(precision, made);
   return `onnx/${base}${SUFFIXES[dtype] ?? `_${dtype}`}.onnx`;
 }

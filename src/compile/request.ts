@@ -5,6 +5,7 @@ import type { Precision } from '../recipe.js';
 import type { Target } from '../target/target.js';
 import type { LayoutName } from './layout.js';
 import type { BindingName, FormatName } from './mobile-files.js';
+import type { NamedShapes } from './named-shapes.js';
 import type { RangeMethod } from './range-method.js';
 import type { Specialization } from './specialize.js';
 import type { WeightRequest } from './weight-request.js';
@@ -15,6 +16,10 @@ export interface CompileRequest extends WeightRequest, Specialization {
   readonly model: string;
   /** Names of built-in targets or aliases (`cpu`), or targets of your own. Default `cpu`. */
   readonly targets?: readonly (string | Target)[];
+  /** Several shapes: a graph each, `<model>.<target>.<shape>.onnx`, and one file of weights for all of a target's. */
+  readonly shapes?: NamedShapes;
+  /** Name of the shape that is compiled for, where there are several. */
+  readonly shape?: string;
   /** Default `auto`. */
   readonly precision?: Precision;
   /** Data for calibration and for evaluation; see `openData`. */

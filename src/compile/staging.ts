@@ -72,6 +72,11 @@ export class Staging {
       for (const input of inputs) if (realpathSync(input) === real) throw overwrites(input);
     }
     this.#names.push(name);
+    return this.facts(name);
+  }
+
+  /** What a file that was taken up is like now. */
+  async facts(name: string): Promise<FileFacts> {
     const path = this.path(name);
     const bytes = statSync(path).size;
     return { path: name, bytes, ...(bytes <= DIGESTED && { sha256: await digestOf(path) }) };

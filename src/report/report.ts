@@ -90,6 +90,8 @@ export interface FileFacts {
 export interface TargetReport {
   readonly model: string;
   readonly target: string;
+  /** Name of the shape, where the model was compiled for several. */
+  readonly shape?: string;
   readonly precision: string;
   readonly opset: number;
   readonly bytesBefore: number;

@@ -8,7 +8,7 @@ import { type CompileEvent, type CompileRequest, compile } from '../../compile.j
 import { ALGORITHMS, type Precision, parsePrecision } from '../../recipe.js';
 import { VERSION } from '../../report/version.js';
 import { interruptible } from '../interrupt.js';
-import { collect, collectDims, collectFixed, collectNames } from '../option.js';
+import { collect, collectDims, collectFixed, collectNames, collectShapes } from '../option.js';
 import { watchProgress } from '../progress.js';
 import { parseBytes, parseCount } from '../quantity.js';
 import { nextSteps, summary } from '../summary.js';
@@ -20,6 +20,7 @@ interface Options extends WeightRequest {
   readonly precision: Precision;
   readonly dim?: Specialization['dims'];
   readonly fix?: Specialization['fix'];
+  readonly shapes?: CompileRequest['shapes'];
   readonly calib?: string;
   readonly eval?: string;
   readonly ranges?: RangeMethod;
@@ -58,7 +59,7 @@ export function make(): Command {
     )
     .option(
       '--precision <kind>',
-      'auto, int8 (static), int8-dynamic, int8-weights (float arithmetic), int4, int2, int8-blocks (weights in blocks, float activations), fp16, bf16 or float; auto is int8 with --calib, int8-dynamic without, and int4 for WebGPU',
+      'auto, int8 (static), int8-dynamic, int8-weights (float arithmetic), int4, int2, int8-blocks (weights in blocks, float activations), auto-weights (the same, bits weight by weight as outputs bear them), fp16, bf16 or float; auto is int8 with --calib, int8-dynamic without, and int4 for WebGPU',
       parsePrecision,
       'auto',
     )
@@ -66,6 +67,11 @@ export function make(): Command {
       '--dim <name=size>',
       'make an open dimension of the inputs a number: batch=1, or input_ids:1=128 by input and axis; may be repeated',
       collectDims,
+    )
+    .option(
+      '--shapes <name:sizes>',
+      'one of several shapes, as in long:seq=256,batch=1: a graph each, and one file of weights for all; may be repeated',
+      collectShapes,
     )
     .option(
       '--fix <input=value>',
