@@ -8,18 +8,22 @@ import type { Model } from '../ir/graph.js';
 import { Tensor } from '../ir/tensor.js';
 import { readModel } from '../onnx/read.js';
 import { writeModel } from '../onnx/write.js';
+import { curveSvg } from '../training/curve-svg.js';
 import type { Grid } from '../training/fake-quant.js';
 import { type OnGrid, putOnGrid } from '../training/fit-grid.js';
 import type { TrainingResult } from '../training/loop.js';
+import type { FinetuneReport } from './finetune.js';
 import type { Candidate } from './finetune-plan.js';
 import { filesOf, Staging } from './staging.js';
 
 export interface FinetuneFiles {
   /** Names beside each other. */
   readonly model: string;
-  /** `grids.json`: bits, axis and block of each weight. Its scales and integers are in the archive. */
+  /** How it was trained, and bits, axis and block of each weight. Its scales and integers are in the archive. */
   readonly manifest: string;
   readonly arrays: string;
+  /** The learning curve as a picture. */
+  readonly picture: string;
 }
 
 /** One weight in the manifest; the archive holds `<index>.scale` and `<index>.integers` for it. */
@@ -39,12 +43,14 @@ interface Finetuned {
   readonly candidates: readonly Candidate[];
   readonly frozen: ReadonlySet<string>;
   readonly result: TrainingResult;
+  /** Goes into the manifest as it is. */
+  readonly training: Pick<FinetuneReport, 'bits' | 'freeze' | 'loss' | 'samples' | 'trials' | 'heldOut'>;
 }
 
 /** @throws QuantcError E_OUT_FOLDER, E_OUT_OVERWRITES; F_FINETUNE_WEIGHT where a trained weight is not found again */
 export async function writeFinetuned(
   request: { readonly model: string; readonly out: string },
-  { model, candidates, frozen, result }: Finetuned,
+  { model, candidates, frozen, result, training }: Finetuned,
 ): Promise<FinetuneFiles> {
   const weights = new Map([...model.graph.initializers].map((value) => [value.name, value]));
   const rows: ManifestRow[] = [];
@@ -76,13 +82,20 @@ export async function writeFinetuned(
   });
   const name = basename(request.out);
   const stem = name.replace(/\.onnx$/, '');
-  const files = { model: name, manifest: `${stem}.grids.json`, arrays: `${stem}.grids.npz` };
+  const files = {
+    model: name,
+    manifest: `${stem}.grids.json`,
+    arrays: `${stem}.grids.npz`,
+    picture: `${stem}.curve.svg`,
+  };
   const inputs = filesOf(request.model, readModel(request.model));
   const staging = new Staging(dirname(request.out));
   try {
     const { files: written } = await writeModel(model, staging.path(name));
     for (const { path } of written) await staging.add(basename(path), inputs);
-    await staging.write(files.manifest, `${JSON.stringify({ weights: rows }, null, 1)}\n`, inputs);
+    const manifest = { ...training, curve: result.curve, weights: rows };
+    await staging.write(files.manifest, `${JSON.stringify(manifest, null, 1)}\n`, inputs);
+    await staging.write(files.picture, curveSvg(result.curve, training.heldOut), inputs);
     // A fixed date: equal results are equal files.
     await staging.write(files.arrays, zipSync(arrays, { level: 0, mtime: new Date(1980, 0, 1) }), inputs);
     staging.commit();

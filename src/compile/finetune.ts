@@ -110,9 +110,7 @@ export async function finetune(request: FinetuneRequest): Promise<FinetuneReport
   const after = await run.heldOut(step, result.values);
   if (!(after < before)) throw worse(before, after);
   const open = await canonicalCopy(model);
-  const files = await writeFinetuned(request, { model: open, candidates, frozen, result });
-  return {
-    model: basename(request.model),
+  const training = {
     bits: request.bits,
     ...(request.blockSize !== undefined && { blockSize: request.blockSize }),
     freeze,
@@ -120,6 +118,11 @@ export async function finetune(request: FinetuneRequest): Promise<FinetuneReport
     samples: { trained: feeds.trained.length * request.batch, heldOut: feeds.heldOut.length * request.batch },
     trials,
     heldOut: { before, after },
+  };
+  const files = await writeFinetuned(request, { model: open, candidates, frozen, result, training });
+  return {
+    model: basename(request.model),
+    ...training,
     curve: result.curve,
     weights: candidates.map(({ name, roles, grid }) => ({
       name,

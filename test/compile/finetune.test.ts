@@ -39,6 +39,7 @@ describe('finetune', function () {
     expect(report.heldOut.after).to.be.lessThan(0.7 * report.heldOut.before);
     expect(report.curve).to.have.length(12);
     expect(readdirSync(join(folder, 'cnn')).sort()).to.deep.equal([
+      'trained.curve.svg',
       'trained.grids.json',
       'trained.grids.npz',
       'trained.onnx',

@@ -106,6 +106,6 @@ function text(report: FinetuneReport): string {
     `freeze ${freeze}: ${kept} held, ${weights.length - kept} trained on ${samples.trained} samples`,
     `\nloss on ${samples.heldOut} samples held out`,
     columns(rows),
-    `\nwritten: ${files.model}, ${files.manifest}, ${files.arrays}\n`,
+    `\nwritten: ${files.model}, ${files.manifest}, ${files.arrays}, ${files.picture}\n`,
   ].join('\n');
 }
