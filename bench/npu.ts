@@ -96,6 +96,7 @@ async function tried(
     const { verdict, proof, bytesBefore, bytesAfter } = report!;
     return {
       text: [
+        ...report!.notes.filter(({ code }) => code === 'bits').map(({ message }) => message),
         `${verdict!.taken}/${verdict!.nodes} in ${verdict!.partitions.length}`,
         `size ${(bytesAfter / bytesBefore).toFixed(2)}`,
         `SQNR ${decibels(proof.spread?.map(({ integer }) => integer))}`,

@@ -10,8 +10,8 @@ export const planIntegerKernels = definePass({
     const target = targetFact.get(context);
     const plan = planStatic(model.graph, target, exclusionFact.find(context));
     planFact.set(context, plan);
-    for (const { node, row, tail, wide, narrow } of plan.nodes.values()) {
-      const precision = wide ? 'w8a16' : 'int8';
+    for (const { node, row, tail, wide, narrow, weightBits } of plan.nodes.values()) {
+      const precision = wide ? `w${weightBits ?? 8}a16` : 'int8';
       context.ledger.record(node, { precision, kernel: row.kernel, ...(narrow && { reason: narrow }) });
       if (tail)
         context.ledger.record(tail, {

@@ -62,6 +62,15 @@ function besideLog(node: Node): boolean {
   return false;
 }
 
+/**
+ * Convolutions whose weights are few, and sum over little, so that the error of each stays: depthwise ones, and the first
+ * of an image. With a constant bias the provider takes 16 bits for them.
+ */
+function fewWeights(node: Node): boolean {
+  const inner = node.inputs[1]?.constant?.shape[1] ?? 0;
+  return inner <= 4;
+}
+
 const oneGroup = (node: Node): boolean => node.int('group', 1) === 1;
 
 const gemmBias: Condition = (node) => {
@@ -141,6 +150,7 @@ export const qnnRows: readonly TargetRow[] = [
     inputs: ['activation', 'weight', 'bias'],
     weightAxis: () => 0,
     fourBits: true,
+    sixteenBits: (node) => (fewWeights(node) && node.inputs[2] ? 'int16' : undefined),
     when: allOf(constantInput(1), constantIfPresent(2)),
   }),
   row('ConvTranspose', {
@@ -155,7 +165,7 @@ export const qnnRows: readonly TargetRow[] = [
     inputs: ['activation', 'weight'],
     weightAxis: (_, wide) => (wide ? 1 : undefined),
     fourBits: true,
-    sixteenBits: besideLog,
+    sixteenBits: (node) => (besideLog(node) ? 'uint16' : undefined),
     when: allOf(constantInput(1), rankIs(1, 2)),
   }),
   // Two activations of 16 bits are no pair that HTP multiplies: the second goes through a grid of 8.

@@ -8,7 +8,7 @@ export interface Scales {
 
 /** Where they lie in the weight that a kernel of the plan reads, as its row says. */
 export function scalesOf({ node, row, wide, weightBits }: NodePlan): Scales {
-  if (weightBits === 16) return {};
+  if (weightBits === 16 && row.sixteenBits?.(node) === 'uint16') return {};
   const block = row.weightBlock?.(node);
   return block
     ? { axis: block.axis, blockSize: block.size }

@@ -84,7 +84,8 @@ export class Weights {
   #formOf(plan: NodePlan): WeightForm {
     const { weightBits, row } = plan;
     const { dtype, symmetric } = row.weightType ?? { dtype: this.#target.weight.dtype, symmetric: true };
-    if (weightBits === 16) return { dtype: 'uint16', symmetric: false };
+    const wide = weightBits === 16 ? row.sixteenBits?.(plan.node) : undefined;
+    if (wide) return { ...scalesOf(plan), dtype: wide, symmetric: wide === 'int16' };
     return { ...scalesOf(plan), dtype: weightBits === 4 ? 'int4' : (dtype as QuantizedType), symmetric };
   }
 

@@ -59,7 +59,7 @@ function weightUnits(plan: Plan): Unit[] {
   for (const each of plan.nodes.values()) {
     each.node.inputs.forEach((value, index) => {
       if (!value?.isConstant || roleOf(each.row, index) !== 'weight') return;
-      const axis = each.row.weightAxis?.(each.node);
+      const axis = each.row.weightAxis?.(each.node, each.wide === true);
       if (!units.has(value)) units.set(value, new Map());
       const byAxis = units.get(value)!;
       byAxis.set(axis, [...(byAxis.get(axis) ?? []), each]);

@@ -38,7 +38,9 @@ export function exclusionOf(model: Model, patterns: readonly string[]): Exclusio
 export function widened(target: Target, model: Model, patterns: readonly string[] = []): Target {
   if (patterns.length === 0) return target;
   const wants = exclusionOf(model, patterns);
-  const activation = { ...target.activation, wantsWide: (node: Node) => wants(node) !== undefined };
+  const { wantsWide } = target.activation;
+  const isWide = (node: Node): boolean => wantsWide?.(node) === true || wants(node) !== undefined;
+  const activation = { ...target.activation, wantsWide: isWide };
   return { ...target, activation };
 }
 

@@ -1,4 +1,5 @@
 import type { Model } from '../ir/graph.js';
+import { isStatistic } from './statistics.js';
 import { PROFILES, type Profile, type Target } from './target.js';
 
 export const isProfile = (precision: string): precision is Profile =>
@@ -11,7 +12,7 @@ export function profiled(target: Target, precision: string): Target {
   const wide = precision.startsWith('a16');
   return {
     ...target,
-    activation: { ...activation, ...(wide && { wantsWide: () => true }) },
+    activation: { ...activation, wantsWide: wide ? () => true : isStatistic },
     weight: { ...weight, ...(precision === 'a16w4' && { wantsFour: () => true }) },
   };
 }

@@ -53,8 +53,11 @@ export interface TargetRow {
   readonly weightType?: { readonly dtype: 'int8' | 'uint8'; readonly symmetric: boolean };
   /** The kernel takes weights of 4 bits beside activations of 16. */
   readonly fourBits?: boolean;
-  /** Beside activations of 16 bits the weight of this node is to have 16, too (uint16, one scale). */
-  readonly sixteenBits?: (node: Node) => boolean;
+  /**
+   * Type of the weight where it is to have 16 bits beside activations of 16: `int16` is symmetric, with scales as
+   * `weightAxis` says; `uint16` has one. Undefined for nodes whose weights stay as others are.
+   */
+  readonly sixteenBits?: (node: Node) => 'int16' | 'uint16' | undefined;
   /** Nanoseconds per output element in float and in integers, where they are not those of an elementwise operator. */
   readonly cost?: { readonly float: number; readonly integer: number };
   /**

@@ -33,6 +33,6 @@ function weightBits(
   { fourBits, sixteenBits }: TargetRow,
   wantsFour: ((node: Node) => boolean) | undefined,
 ): Pick<NodePlan, 'weightBits'> {
-  if (sixteenBits?.(node)) return { weightBits: 16 };
+  if (sixteenBits?.(node) !== undefined) return { weightBits: 16 };
   return fourBits && wantsFour?.(node) ? { weightBits: 4 } : {};
 }
