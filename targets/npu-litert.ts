@@ -13,7 +13,9 @@ export const npuLitert = defineTarget({
   format: 'tflite',
   opset: 21,
   whole: ['a8w8'],
-  precisions: ['a8w8', 'float'],
+  precisions: ['a8w8', 'float', 'fp16'],
+  // Weights alone are stored in 16 bits: whether to compute in them is for the delegate.
+  halves: [],
   activation: { dtype: 'int8', symmetric: false },
   weight: { dtype: 'int8', limit: 127 },
   rows: litertRows,

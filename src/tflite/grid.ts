@@ -3,6 +3,7 @@ import { QuantcError } from '../errors/error.js';
 import { constantOf } from '../ir/constant.js';
 import type { Node, Value } from '../ir/graph.js';
 import type { Tensor } from '../ir/tensor.js';
+import { elementCount, isStatic } from '../ir/type.js';
 import { chooseAffine } from '../quant/affine.js';
 
 /** One scale for a tensor: real = scale · (q − zeroPoint), q in −128…127. */
@@ -33,17 +34,34 @@ export const isDequantize = (node: Node | undefined): node is Named<'DequantizeL
 
 const PLAIN_TYPES = ['int8', 'uint8'] as const;
 
+/** Operators that leave reals what they are; Cast widens weights that are stored in 16 bits. */
+const PASSED_ON = ['Identity', 'Reshape', 'Cast'];
+
+/** Integers of fewer than 8 bits, several to a byte. */
+const PACKED = /^u?int[24]$/;
+
+/** A number with a list, or a list with another of its length. */
+function multiplies({ inputs }: Node): boolean {
+  const [a, b] = inputs.map((input) => {
+    const shape = constantOf(input)?.shape ?? input?.shape;
+    return isStatic(shape) ? elementCount(shape) : undefined;
+  });
+  return a !== undefined && b !== undefined && (a === 1 || b === 1 || a === b);
+}
+
 /** Whether {@link realConstant} has an answer, told without reading anything. */
 export function isRealConstant(value: Value | undefined): boolean {
   if (value === undefined) return false;
   const tensor = constantOf(value);
   if (tensor !== undefined) return tensor.dtype !== 'string';
   const { producer } = value;
-  if (producer?.is('Mul') || isDequantize(producer))
-    return producer.inputs.every((each) => isRealConstant(each));
-  return (
-    (producer?.is('Identity') || producer?.is('Reshape')) === true && isRealConstant(producer!.inputs[0])
-  );
+  if (producer?.is('Mul')) return producer.inputs.every(isRealConstant) && multiplies(producer);
+  if (isDequantize(producer)) {
+    const stored = constantOf(producer.inputs[0]);
+    const whole = stored !== undefined && !PACKED.test(stored.dtype) && producer.int('block_size', 0) === 0;
+    return whole && producer.inputs.every((each) => isRealConstant(each));
+  }
+  return PASSED_ON.some((op) => producer?.is(op)) && isRealConstant(producer!.inputs[0]);
 }
 
 /**
@@ -65,7 +83,7 @@ export function realConstant(value: Value | undefined): Float32Array | undefined
       (_, i) => a[a.length === 1 ? 0 : i]! * b[b.length === 1 ? 0 : i]!,
     );
   }
-  if (producer?.is('Identity') || producer?.is('Reshape')) return realConstant(producer.inputs[0]);
+  if (PASSED_ON.some((op) => producer?.is(op))) return realConstant(producer!.inputs[0]);
   return isDequantize(producer) ? dequantized(producer) : undefined;
 }
 
@@ -90,7 +108,7 @@ export function integerConstant(node: Node): IntegerConstant | undefined {
 
 function dequantized(node: Node): Float32Array | undefined {
   const constant = integerConstant(node);
-  if (constant === undefined || /^u?int[24]$/.test(constant.tensor.dtype)) return undefined;
+  if (constant === undefined || PACKED.test(constant.tensor.dtype)) return undefined;
   const { tensor, scales, zeros, axis } = constant;
   const values = tensor.toFloat32();
   const inner = tensor.shape.slice(axis + 1).reduce((product, dim) => product * dim, 1);

@@ -30,6 +30,21 @@ const closest = (a: Float32Array, b: Float32Array): number =>
   a.reduce((most, value, i) => Math.max(most, Math.abs(value - b[i]!)), 0);
 const first = (values: Float32Array): number => values.indexOf(Math.max(...values));
 
+/** How far a file's answers lie from a float model's, at most, on one sample. */
+async function distance(model: string, file: Uint8Array): Promise<number> {
+  const data = await openData(SHAPES, 'eval', readModel(model).graph.inputs, { batch: 1 });
+  const litert = await openLiteRt(file);
+  let most = 0;
+  for await (const feeds of data.first(1)) {
+    const expected = await withSession(model, { threads: 1 }, (session) => session.run(feeds));
+    const found = await runPorts(litert, portsOf(file), feeds);
+    for (const [name, tensor] of Object.entries(expected))
+      most = Math.max(most, closest(tensor.toFloat32(), found[name]!));
+  }
+  litert.release();
+  return most;
+}
+
 describe('npu-litert', () => {
   let out: string;
   beforeEach(() => {
@@ -73,20 +88,18 @@ describe('npu-litert', () => {
     expect(10 * Math.log10(signal / noise)).to.be.above(25);
   });
 
-  it('writes float models, too', async function () {
+  it('writes float models, too, and stores weights in 16 bits where it is asked to', async function () {
     this.timeout(60_000);
     const model = join(SHAPES, 'model.onnx');
-    await compile({ ...quick, model, targets: [npuLitert], precision: 'float', calib: SHAPES, out });
-    const file = new Uint8Array(readFileSync(join(out, 'model.npu-litert.tflite')));
-    const data = await openData(SHAPES, 'eval', readModel(model).graph.inputs, { batch: 1 });
-    const litert = await openLiteRt(file);
-    for await (const feeds of data.first(1)) {
-      const expected = await withSession(model, { threads: 1 }, (session) => session.run(feeds));
-      const found = await runPorts(litert, portsOf(file), feeds);
-      for (const [name, tensor] of Object.entries(expected))
-        expect(closest(tensor.toFloat32(), found[name]!)).to.be.below(1e-4);
+    const sizes: number[] = [];
+    for (const precision of ['float', 'fp16'] as const) {
+      await compile({ ...quick, model, targets: [npuLitert], precision, calib: SHAPES, out });
+      const file = new Uint8Array(readFileSync(join(out, 'model.npu-litert.tflite')));
+      sizes.push(file.length);
+      if (precision === 'fp16') expect(await distance(model, file)).to.be.below(0.02);
+      else expect(await distance(model, file)).to.be.below(1e-4);
     }
-    litert.release();
+    expect(sizes[1]! / sizes[0]!).to.be.below(0.6);
   });
 
   it('writes nothing for a model that the format cannot say', async () => {

@@ -1,6 +1,7 @@
 /** Weights and biases of products as the format stores them. */
 import { constantOf } from '../../ir/constant.js';
 import type { Value } from '../../ir/graph.js';
+import type { Tensor } from '../../ir/tensor.js';
 import { bytesOf } from '../constant-bytes.js';
 import type { Emitter, Operand } from '../emitter.js';
 import { integerConstant, isDequantize, isRealConstant, realConstant } from '../grid.js';
@@ -34,6 +35,12 @@ export interface WeightOrder {
 const pick = <T extends ArrayLike<number>>(list: T, order: readonly number[] | undefined): number[] =>
   order && list.length > 1 ? order.map((at) => list[at]!) : Array.from(list);
 
+/** The 16-bit floats that a Cast widens to a weight; delegates that compute in them read them as they are. */
+function halfBehind({ producer }: Value): Tensor | undefined {
+  const tensor = producer?.is('Cast') ? constantOf(producer.inputs[0]) : undefined;
+  return tensor?.dtype === 'float16' ? tensor : undefined;
+}
+
 /** @throws QuantcError E_TFLITE_OP where the weight is computed, or is quantized in a way that the format lacks */
 export function weightOf(unit: Unit, e: Emitter, index: number, order: WeightOrder): StoredWeight {
   const { node, int8 } = unit;
@@ -60,6 +67,14 @@ export function weightOf(unit: Unit, e: Emitter, index: number, order: WeightOrd
   };
   const name = value.name || 'weight';
   if (!int8) {
+    const half = halfBehind(value);
+    if (half !== undefined) {
+      const read = () => lay(half.bytes(), 2);
+      const stored = e.constant(name, shape, 'float16', { byteLength: half.byteLength, read });
+      const widened = e.tensor(`${name}_widened`, shape, 'float32');
+      e.operator('DEQUANTIZE', [stored], {}, [widened]);
+      return { operand: widened, scales: undefined };
+    }
     const count = whole.reduce((product, dim) => product * dim, 1);
     const read = () => lay(bytesOf(realConstant(value)!), 4);
     return {
