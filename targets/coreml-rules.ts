@@ -48,7 +48,9 @@ export const coreml: ProviderTable = {
       { mend: '--dim' },
     ),
     rule('no-empty-inputs', 'no input has a size of 0', 'builders/helper.cc', noEmptyInput),
-    rule('rank', 'no input has more than 5 axes', 'builders/helper.cc', rankAtMost(5)),
+    rule('rank', 'no input has more than 5 axes', 'builders/helper.cc', rankAtMost(5), {
+      mend: 'lower-rank',
+    }),
     rule('float-data', 'data are float, float16 or int64', 'builders/impl/base_op_builder.cc', halfOrFloat),
     ...coremlLayerRules(rule),
     ...coremlMovementRules(rule),
