@@ -61,7 +61,19 @@ describe('npu-litert', () => {
     expect(report!.verdict).to.deep.include({ provider: 'litert' });
     const file = new Uint8Array(readFileSync(join(out, 'model.npu-litert.tflite')));
     expect(report!.bytesAfter).to.equal(file.length);
-    const { operators } = readTflite(file);
+    const { operators, tensors, buffers, signature } = readTflite(file);
+    for (const { name, tensor } of [...signature.inputs, ...signature.outputs])
+      expect(tensors[tensor]!.name).to.equal(name);
+    // The very integers of the graph that was proven, in another order.
+    const sorted = (bytes: Uint8Array): string => [...bytes].sort((a, b) => a - b).join();
+    const stored = new Set(buffers.map(({ data }) => sorted(data)));
+    let weights = 0;
+    for (const { constant } of readModel(join(out, 'model.twin.onnx')).graph.initializers) {
+      if (constant?.dtype !== 'int8' || constant.shape.length < 2) continue;
+      expect(stored.has(sorted(constant.bytes())), constant.name).to.equal(true);
+      weights++;
+    }
+    expect(weights).to.be.above(5);
     expect(operators.filter(({ code }) => code === 6)).to.have.length(1);
     // Nothing is transposed: pictures come in with channels last.
     expect(operators.filter(({ code }) => code === 39)).to.have.length(0);
