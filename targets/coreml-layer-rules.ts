@@ -5,7 +5,7 @@ import {
   clipBounds,
   dataRank,
   every,
-  fixedInput,
+  fixedAtLoad,
   floatIs,
   inputIs,
   intIs,
@@ -103,7 +103,7 @@ export const coremlLayerRules = (rule: ReturnType<typeof rulesOf>): readonly Pro
       'conv-bias-constant',
       'the bias of a convolution is constant',
       convolution,
-      fixedInput(2, 'its bias'),
+      fixedAtLoad(2, 'its bias'),
       conv,
     ),
     rule('conv-size', `no size of a convolution is beyond ${LARGEST}`, convolution, smallEnough, conv),
@@ -114,7 +114,7 @@ export const coremlLayerRules = (rule: ReturnType<typeof rulesOf>): readonly Pro
       'conv-transpose-constant',
       'weight and bias of ConvTranspose are constant',
       transposed,
-      every(fixedInput(1, 'its weight'), fixedInput(2, 'its bias')),
+      every(fixedAtLoad(1, 'its weight'), fixedAtLoad(2, 'its bias')),
       { ops: 'ConvTranspose' },
     ),
     rule(
@@ -148,7 +148,7 @@ export const coremlLayerRules = (rule: ReturnType<typeof rulesOf>): readonly Pro
     rule('pool-indices', 'MaxPool gives no indices', pool, every(oneOutput, intIs('storage_order', 0)), {
       ops: POOLS,
     }),
-    rule('gemm-constant', 'B of Gemm is constant', gemm, fixedInput(1, 'B'), { ops: 'Gemm' }),
+    rule('gemm-constant', 'B of Gemm is constant', gemm, fixedAtLoad(1, 'B'), { ops: 'Gemm' }),
     rule(
       'gemm-plain',
       'Gemm with alpha = beta = 1 and A as it stands',
@@ -156,7 +156,7 @@ export const coremlLayerRules = (rule: ReturnType<typeof rulesOf>): readonly Pro
       every(intIs('transA', 0), floatIs('alpha', 1), floatIs('beta', 1)),
       { ops: 'Gemm', mend: 'lower-gemm' },
     ),
-    rule('gemm-bias', 'C of Gemm is a constant number or row', gemm, every(fixedInput(2, 'C'), biasRow), {
+    rule('gemm-bias', 'C of Gemm is a constant number or row', gemm, every(fixedAtLoad(2, 'C'), biasRow), {
       ops: 'Gemm',
       mend: 'lower-gemm',
     }),
@@ -168,10 +168,10 @@ export const coremlLayerRules = (rule: ReturnType<typeof rulesOf>): readonly Pro
       'statistics of BatchNormalization are constant',
       batch,
       every(
-        fixedInput(1, 'its scale'),
-        fixedInput(2, 'its bias'),
-        fixedInput(3, 'its mean'),
-        fixedInput(4, 'its variance'),
+        fixedAtLoad(1, 'its scale'),
+        fixedAtLoad(2, 'its bias'),
+        fixedAtLoad(3, 'its mean'),
+        fixedAtLoad(4, 'its variance'),
         oneOutput,
       ),
       { ops: 'BatchNormalization' },
@@ -180,7 +180,7 @@ export const coremlLayerRules = (rule: ReturnType<typeof rulesOf>): readonly Pro
       'norm-constant',
       'scale and bias of norms are constant',
       norm,
-      every(fixedInput(1, 'its scale'), fixedInput(2, 'its bias')),
+      every(fixedAtLoad(1, 'its scale'), fixedAtLoad(2, 'its bias')),
       { ops: NORMS },
     ),
     rule('norm-types', 'norms read float or float16, scale and bias alike', norm, sameFloats, { ops: NORMS }),
@@ -207,7 +207,7 @@ export const coremlLayerRules = (rule: ReturnType<typeof rulesOf>): readonly Pro
       'prelu-slope',
       'the slope of PRelu is constant: one, or one a channel',
       `${IMPL}/activation_op_builder.cc`,
-      every(fixedInput(1, 'its slope'), slope),
+      every(fixedAtLoad(1, 'its slope'), slope),
       { ops: 'PRelu' },
     ),
     rule(
@@ -223,7 +223,7 @@ export const coremlLayerRules = (rule: ReturnType<typeof rulesOf>): readonly Pro
       'reduce-axes',
       'axes of reductions are constant',
       `${IMPL}/reduction_op_builder.cc`,
-      fixedInput(1, 'axes'),
+      fixedAtLoad(1, 'axes'),
       {
         ops: 'ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum',
       },

@@ -1,14 +1,13 @@
 /** Core ML: what moves, picks, shapes and converts data. */
-import type { DType, ProviderRule } from '../src/index.js';
+import { constantAtLoad, type DType, type ProviderRule } from '../src/index.js';
 import {
   type Check,
   dataRank,
   every,
-  fixedInput,
+  fixedAtLoad,
   inputCount,
   inputIs,
   intIs,
-  isFixed,
   numbersAt,
   type rulesOf,
   sizesOf,
@@ -74,7 +73,7 @@ const mirrored: Check = ({ node }) => {
 
 const newShape: Check = ({ node }) => {
   const shape = numbersAt(node, 1);
-  if (shape === undefined) return isFixed(node.inputs[1]) || 'its shape is computed';
+  if (shape === undefined) return constantAtLoad(node.inputs[1]) || 'its shape is computed';
   if (shape.length === 0) return 'it makes a scalar';
   if (shape.length > 5) return `it makes ${shape.length} axes`;
   return node.int('allowzero', 0) === 0 || !shape.includes(0) || 'it makes a size of 0';
@@ -136,7 +135,7 @@ export const coremlMovementRules = (rule: ReturnType<typeof rulesOf>): readonly 
       'gather-nd-constant',
       'indices of GatherND are constant, as deep as the data at most',
       at('gather_nd'),
-      every(fixedInput(1, 'indices'), indexDepth),
+      every(fixedAtLoad(1, 'indices'), indexDepth),
       { ops: 'GatherND' },
     ),
     rule('gather-nd-batch', 'GatherND without batch_dims', at('gather_nd'), intIs('batch_dims', 0), {
@@ -179,7 +178,7 @@ export const coremlMovementRules = (rule: ReturnType<typeof rulesOf>): readonly 
       'pad-constant',
       'pads are constant, and add',
       at('pad'),
-      every(padding, fixedInput(2, 'what it pads with')),
+      every(padding, fixedAtLoad(2, 'what it pads with')),
       {
         ops: 'Pad',
       },
@@ -208,7 +207,12 @@ export const coremlMovementRules = (rule: ReturnType<typeof rulesOf>): readonly 
       'slice-constant',
       'starts, ends, axes and steps of Slice are constant',
       at('slice'),
-      every(fixedInput(1, 'starts'), fixedInput(2, 'ends'), fixedInput(3, 'axes'), fixedInput(4, 'steps')),
+      every(
+        fixedAtLoad(1, 'starts'),
+        fixedAtLoad(2, 'ends'),
+        fixedAtLoad(3, 'axes'),
+        fixedAtLoad(4, 'steps'),
+      ),
       { ops: 'Slice' },
     ),
     rule(
@@ -228,7 +232,7 @@ export const coremlMovementRules = (rule: ReturnType<typeof rulesOf>): readonly 
       'squeeze-constant',
       'axes of Squeeze and Unsqueeze are constant',
       at('squeeze'),
-      fixedInput(1, 'axes'),
+      fixedAtLoad(1, 'axes'),
       {
         ops: 'Squeeze Unsqueeze',
       },

@@ -39,6 +39,7 @@ export const coreml: ProviderTable = {
   operators: new Set(OPERATORS.split(' ')),
   source: `${FOLDER}/builders/op_builder_factory.cc`,
   readsUnits: false,
+  foldsDequantized: true,
   rules: [
     rule(
       'static-shapes',

@@ -40,7 +40,8 @@ export const npuCoreml = defineTarget({
   ],
   provider: coreml,
   costs: evenCosts,
-  session: {},
+  // Files of others may store weights behind DequantizeLinear: folded, the provider takes what reads them.
+  session: { 'session.disable_quant_qdq': '1' },
   remarks: [
     'Give the provider ModelFormat=MLProgram: its default, NeuralNetwork, knows neither float16 nor most of these operators.',
     'float16 data want iOS 16 or macOS 13. Which of its units computes a node is for Core ML to decide.',

@@ -1,5 +1,6 @@
 /** What the rules of several providers ask of a unit: sizes, constants, element types. Answers are reasons, or true. */
 import {
+  constantAtLoad,
   constantNumbers,
   constantOf,
   type DType,
@@ -111,6 +112,12 @@ export const fixedInput =
     const { node } = unit;
     return node.inputs[index] === undefined || isFixed(seenAt(unit, index)) || `${what} is computed`;
   };
+
+/** The same, where the session folds DequantizeLinear of constants, too. */
+export const fixedAtLoad =
+  (index: number, what: string): Check =>
+  ({ node }) =>
+    node.inputs[index] === undefined || constantAtLoad(node.inputs[index]) || `${what} is computed`;
 
 /** What stands at an input, as its provider sees it, has one of these types. */
 export const inputIs =
