@@ -3,6 +3,7 @@ import { constantsToInitializers } from '../../passes/constants-to-initializers.
 import { inlineFunctions } from '../../passes/inline-functions.js';
 import { QuantcError } from '../errors/error.js';
 import { cloneModel } from '../ir/clone.js';
+import { removeNode, replaceAllUses } from '../ir/edit.js';
 import type { Model, Node } from '../ir/graph.js';
 import { readModel } from '../onnx/read.js';
 import type { Ledger } from '../pipeline/ledger.js';
@@ -31,8 +32,8 @@ export async function verdictFor(
 }
 
 /**
- * Judges a file as it stands, whoever made it. Functions are inlined and Constant nodes become initializers, as ONNX
- * Runtime does before it asks a provider; nothing else is changed.
+ * Judges a file as it stands, whoever made it. Functions are inlined, Constant nodes become initializers, and what does
+ * nothing (Identity, Dropout) is left out, as ONNX Runtime does before it asks a provider; nothing else is changed.
  * @param dims sizes for open dimensions
  * @throws QuantcError E_EXPLAIN_PROVIDER where the target is no such provider; as `readModel` and `specialize` do
  */
@@ -46,6 +47,7 @@ export async function judgeFile(
   specialize(model, dims, undefined, ledger);
   const passes = [inlineFunctions, constantsToInitializers];
   await runPipeline(model, passes, { engine: createEngine(), ledger });
+  dropIdle(model);
   const verdict = await verdictFor(model, target);
   if (verdict !== undefined) return verdict;
   throw new QuantcError(
@@ -56,6 +58,21 @@ export async function judgeFile(
       hint: 'Judge a file for a mobile target, as --target npu; `quantc targets` lists them.',
     },
   );
+}
+
+/** Identity, and Dropout outside of training, give back what they read; where a value leaves the graph they stay. */
+function dropIdle(model: Model): void {
+  for (const graph of model.graphs()) {
+    for (const node of graph.nodes()) {
+      const idle = node.is('Identity') || (node.is('Dropout') && node.inputs[2] === undefined);
+      const [input] = node.inputs;
+      const [output, mask] = node.outputs;
+      if (!idle || input === undefined || output === undefined || output.isOutput) continue;
+      if (mask && (mask.uses.length > 0 || mask.isOutput)) continue;
+      replaceAllUses(output, input);
+      removeNode(node);
+    }
+  }
 }
 
 /** As {@link verdictFor}. @throws QuantcError E_COVERAGE as {@link coverageRefusal} says, where `strict` */

@@ -51,6 +51,15 @@ describe('quantc for mobile targets', () => {
     expect([...rules]).to.include.members(['qnn/static-shapes', 'qnn/quantized']);
     const sized = await invoke(['explain', at.model, '--target', 'npu-nnapi', '--as-is', '--dim', 'N=1']);
     expect(sized.out).to.match(/nnapi takes 6 of 6 nodes \(100 %\) in 1 partition/);
+    const idle = at.path('idle.onnx');
+    const text = `<ir_version: 10, opset_import: ["": 21, "local": 1]> g (float[1,4] x) => (float[1,4] y) {
+      [i] a = Identity (x) [k] c = Constant <value = float {1}> () [f] b = local.twice (a) [n] y = Add (b, c) }
+      <domain: "local", opset_import: ["": 21]> twice (p) => (q) { [r] q = Relu (p) }`;
+    writeFileSync(idle, encodeModel(parseModel(text)));
+    const lazy = JSON.parse(
+      (await invoke(['explain', idle, '--target', 'npu-nnapi', '--as-is', '--json'])).out,
+    );
+    expect(lazy.verdict, 'what ONNX Runtime drops is not judged').to.include({ nodes: 2, taken: 2 });
     const cpu = await invoke(['explain', at.model, '--target', 'cpu', '--as-is']);
     expect([cpu.code, cpu.err]).to.satisfy(
       ([code, err]: [number, string]) => code === 2 && /E_EXPLAIN_PROVIDER/.test(err),
