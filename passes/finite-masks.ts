@@ -2,7 +2,7 @@
  * Masks of −∞ have no place on any grid. In front of Softmax −10⁹ serves as well: e to the power of it is 0 in float32,
  * beside any score within ±10⁸. A row that is masked altogether becomes even instead of NaN.
  */
-import { addInitializer, definePass, type Node, setInput, Tensor, type Value } from '../src/index.js';
+import { addInitializer, definePass, type Node, setInput, Tensor } from '../src/index.js';
 
 const LOW = -1e9;
 /** What a mask goes through on its way. */
@@ -26,7 +26,7 @@ export const finiteMasks = definePass({
   needs: ['typed'],
   run(model, { changed }) {
     for (const value of [...model.graph.initializers]) {
-      if (value.dtype !== 'float' || !value.isConstant || !isMask(value)) continue;
+      if (value.dtype !== 'float' || !value.isConstant) continue;
       const readers = value.uses.filter(({ node }) => node.graph === model.graph && reachesSoftmax(node));
       if (readers.length === 0) continue;
       const floats = value.constant!.toFloat32();
@@ -45,8 +45,6 @@ export const finiteMasks = definePass({
     }
   },
 });
-
-const isMask = ({ uses }: Value): boolean => uses.some(({ node }) => node.is('Add') || node.is('Where'));
 
 function reachesSoftmax(from: Node): boolean {
   let reached = new Set([from]);

@@ -12,7 +12,7 @@ export function profiled(target: Target, precision: string): Target {
   const wide = precision.startsWith('a16');
   return {
     ...target,
-    activation: { ...activation, wantsWide: wide ? () => true : isStatistic },
+    activation: { ...activation, ...(activation.wide && { wantsWide: wide ? () => true : isStatistic }) },
     weight: { ...weight, ...(precision === 'a16w4' && { wantsFour: () => true }) },
   };
 }
