@@ -25,7 +25,15 @@ export interface Candidate {
   readonly roles: readonly Role[];
 }
 
+/** A weight as another method left it: on this grid, training starts from there and a freeze holds it there. */
+export interface Start {
+  readonly values: Tensor;
+  readonly grid: Grid;
+}
+
 export interface GridChoice {
+  /** By name of the initializer; others start from themselves, on the grid with the least squared error. */
+  readonly start?: ReadonlyMap<string, Start>;
   readonly bits: number;
   /** Elements along the inputs that share a scale; absent: a scale an output channel. */
   readonly blockSize?: number;
@@ -42,7 +50,7 @@ function axesOf(node: Node, weight: Value): { channels: number; summed: number }
 }
 
 /** The weights of products and convolutions, each with the first grid it gets. Blocks are for products alone. */
-export function candidatesOf(model: Model, { bits, blockSize }: GridChoice): Candidate[] {
+export function candidatesOf(model: Model, { bits, blockSize, start }: GridChoice): Candidate[] {
   const roles = nodeRoles(model);
   return [...model.graph.initializers].flatMap((value): Candidate[] => {
     const { constant: weight } = value;
@@ -50,10 +58,13 @@ export function candidatesOf(model: Model, { bits, blockSize }: GridChoice): Can
     const first = axes[0];
     const agree = axes.every((each) => each?.channels === first?.channels);
     if (weight?.dtype !== 'float' || first === undefined || !agree) return [];
+    const found = value.uses.flatMap(({ node }) => roles.get(node) ?? []).map(({ role }) => role);
+    const known = { name: value.name, roles: [...new Set(found)] };
+    const begun = start?.get(value.name);
+    if (begun !== undefined) return [{ ...known, weight: begun.values, grid: begun.grid }];
     const inBlocks = blockSize !== undefined && weight.shape.length === 2;
     const form = inBlocks ? { bits, axis: first.summed, blockSize } : { bits, axis: first.channels };
-    const found = value.uses.flatMap(({ node }) => roles.get(node) ?? []).map(({ role }) => role);
-    return [{ name: value.name, weight, grid: fittedGrid(weight, form), roles: [...new Set(found)] }];
+    return [{ ...known, weight, grid: fittedGrid(weight, form) }];
   });
 }
 
@@ -93,7 +104,14 @@ export function weightsOf(
 ): Pick<StepOptions, 'weights' | 'frozen'> {
   const weights = candidates
     .filter(({ name }) => !frozen.has(name))
-    .map(({ name, grid }): WeightSpec => ({ name, pace: {}, quantized: { grid, scales: SCALE_PACE } }));
+    .map(
+      ({ name, weight: initial, grid }): WeightSpec => ({
+        name,
+        pace: {},
+        initial,
+        quantized: { grid, scales: SCALE_PACE },
+      }),
+    );
   const held = candidates
     .filter(({ name }) => frozen.has(name))
     .map(({ name, weight, grid }) => [name, putOnGrid(weight, grid).values] as const);

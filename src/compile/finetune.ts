@@ -21,6 +21,7 @@ import {
   FREEZES,
   type Freeze,
   frozenNames,
+  type Start,
   weightsOf,
 } from './finetune-plan.js';
 import { canonicalCopy, trainableModel } from './trainable.js';
@@ -36,6 +37,8 @@ export interface FinetuneRequest {
   readonly bits: number;
   /** Elements along the inputs of a product that share a scale; absent: one scale an output channel. */
   readonly blockSize?: number;
+  /** Weights as another method left them (GPTQ), by name of the initializer in the canonical model. */
+  readonly start?: ReadonlyMap<string, Start>;
   /** `auto`: each is tried for a fifth of the steps, and the one with the least held-out loss is taken. */
   readonly freeze: Freeze | 'auto';
   readonly steps: number;

@@ -38,6 +38,8 @@ export interface WeightSpec {
   readonly name: string;
   /** How the weight learns; absent: it stays as it is (and only its scales may learn). */
   readonly pace?: Pace;
+  /** Where it starts, in its own shape; default the student's own numbers. For weights that learn. */
+  readonly initial?: Tensor;
   readonly quantized?: GridSpec;
 }
 
@@ -201,7 +203,16 @@ const zerosLike = ({ shape, count }: Tensor): Tensor => Tensor.of('float', shape
 
 function prepareWeight(emit: Emitter, weight: Value, spec: WeightSpec): Moved[] {
   const { graph } = emit;
-  const initial = weight.constant!;
+  const initial = spec.initial ?? weight.constant!;
+  if (initial.dtype !== 'float' || initial.shape.join() !== weight.constant!.shape.join()) {
+    throw new QuantcError(
+      'E_TRAINING_WEIGHT',
+      `${spec.name} cannot start from ${initial.dtype}[${initial.shape}]`,
+      {
+        place: { value: spec.name },
+      },
+    );
+  }
   const moved: Moved[] = [];
   let source = weight;
   if (spec.pace !== undefined) {

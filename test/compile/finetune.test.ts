@@ -6,6 +6,8 @@ import { expect } from 'chai';
 import { openNpz } from '../../src/calibration/npy.js';
 import { type FinetuneReport, type FinetuneRequest, finetune } from '../../src/compile/finetune.js';
 import { batchOf } from '../../src/compile/finetune-data.js';
+import { candidatesOf } from '../../src/compile/finetune-plan.js';
+import { trainableModel } from '../../src/compile/trainable.js';
 import { QuantcError } from '../../src/errors/error.js';
 import { Tensor } from '../../src/ir/tensor.js';
 import { readModel } from '../../src/onnx/read.js';
@@ -104,6 +106,24 @@ describe('finetune', function () {
     for (const { roles, frozen } of report.weights)
       expect(frozen).to.equal(roles.includes('o') || roles.includes('v'));
     expect(report.weights.some(({ frozen }) => frozen)).to.equal(true);
+  });
+
+  it('starts from what another method left, and holds frozen weights there', async () => {
+    const name = 'signal-transformer';
+    const student = await trainableModel(readModel(join(MODELS, name, 'model.onnx')), { N: 8 });
+    const candidates = candidatesOf(student, { bits: 3 });
+    const moved = candidates.map(({ name: weight, weight: own, grid }) => {
+      const halved = own.toFloat32().map((each) => each * 0.9);
+      return [weight, { values: putOnGrid(Tensor.floats(halved, own.shape), grid).values, grid }] as const;
+    });
+    const start = new Map(moved);
+    const report = await run(name, 'start', { freeze: 'ov', steps: 2, rate: 1e-4, start });
+    const { graph } = readModel(join(folder, 'start', 'trained.onnx'));
+    for (const { name: weight, frozen } of report.weights) {
+      if (!frozen) continue;
+      const written = [...graph.initializers].find((value) => value.name === weight)!.constant!;
+      expect(written.toFloat32(), weight).to.deep.equal(start.get(weight)!.values.toFloat32());
+    }
   });
 
   it('trains a decoder without data, on texts that it draws from itself', async () => {
