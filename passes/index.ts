@@ -5,6 +5,7 @@ import { constantsToInitializers } from './constants-to-initializers.js';
 import { deadCode } from './dead-code.js';
 import { deduplicateInitializers } from './deduplicate-initializers.js';
 import { dropNoOps } from './drop-no-ops.js';
+import { flattenLayerNormalization } from './flatten-layer-normalization.js';
 import { foldAffine } from './fold-affine.js';
 import { foldBatchNormalization } from './fold-batch-normalization.js';
 import { foldConstants } from './fold-constants.js';
@@ -37,8 +38,10 @@ import { lowerGemm } from './lower-gemm.js';
 import { lowerGlobalPools } from './lower-global-pools.js';
 import { lowerHardActivations } from './lower-hard-activations.js';
 import { lowerIndexing } from './lower-indexing.js';
+import { lowerInstanceNormalization } from './lower-instance-normalization.js';
 import { lowerIntegerClips } from './lower-integer-clips.js';
 import { lowerIntegers } from './lower-integers.js';
+import { lowerLayerNormalization } from './lower-layer-normalization.js';
 import { lowerLogic } from './lower-logic.js';
 import { lowerNormalizations } from './lower-normalizations.js';
 import { lowerOneDimensional } from './lower-one-dimensional.js';
@@ -196,6 +199,9 @@ export const targetLowerings = {
   lowerIntegerClips,
   lowerTransposedPads,
   lowerRmsNormalization,
+  flattenLayerNormalization,
+  lowerLayerNormalization,
+  lowerInstanceNormalization,
   lowerIndexing,
   lowerSums,
   lowerExtremes,

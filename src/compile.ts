@@ -1,5 +1,6 @@
 /** The one composition root: a model file goes in; for each target, a proven file and its report come out. */
 import { basename } from 'node:path';
+import { unrollFact } from '../passes/lower-recurrent.js';
 import { mixPrecision } from '../passes/mix-precision.js';
 import { originalNames } from '../passes/shorten-names.js';
 import { resolveTargets } from '../targets/index.js';
@@ -212,6 +213,7 @@ async function compileFor(
   tellWeights(facts, data.precision, request);
   tellProtection(facts, data.precision, request.protect);
   kvCacheFact.set({ facts }, kvCache);
+  if (request.unroll !== undefined) unrollFact.set({ facts }, request.unroll);
   if (maxPositions !== undefined) maxPositionsFact.set({ facts }, maxPositions);
   judgedByLikeness.set({ facts }, data.ranges?.metric === 'sqnr');
   const onPass = (event: PassEvent, at: Model) =>

@@ -1,5 +1,6 @@
 /** Who would take each node of a model, found out without data: nothing is written, nothing is run but for types. */
 import { basename } from 'node:path';
+import { unrollFact } from '../passes/lower-recurrent.js';
 import { originalNames } from '../passes/shorten-names.js';
 import { resolveTargets } from '../targets/index.js';
 import { exclusionOf } from './compile/exclusion.js';
@@ -57,6 +58,7 @@ export async function explain(request: ExplainRequest): Promise<Explanation> {
   const facts = new Map<string, unknown>();
   targetFact.set({ facts }, profiled(target!, precision));
   tellWeights(facts, precision, {});
+  if (request.unroll !== undefined) unrollFact.set({ facts }, request.unroll);
   const { onPass } = request;
   const options = { engine: rangeless(), ledger, facts, ...(onPass && { onPass }) };
   await runPipeline(model, recipe.canonicalize, options);

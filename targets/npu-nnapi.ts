@@ -46,6 +46,7 @@ export const npuNnapi = defineTarget({
     ...['lower-prelu', 'lower-smooth-activations', 'lower-signs', 'lower-space-to-depth', 'lower-flatten'],
     'lower-global-pools',
     ...['lower-pools', 'lower-reductions', 'lower-softplus'],
+    ...['lower-layer-normalization', 'lower-instance-normalization'],
   ],
   provider: nnapi,
   costs: evenCosts,

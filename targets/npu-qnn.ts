@@ -29,6 +29,7 @@ const qnn: Omit<Target, 'name' | 'doc' | 'provider'> = {
     'lower-one-hot',
     'lower-normalizations',
     'lower-logic',
+    'flatten-layer-normalization',
   ],
   // Nothing is weighed but bits: a 16-bit element takes about twice the time of an 8-bit one.
   costs: {

@@ -54,6 +54,7 @@ const options = {
   wide: v.optional(texts),
   dims: v.optional(v.record(text, positive)),
   fix: v.optional(v.record(text, v.union([v.number(), v.array(v.number())]))),
+  unroll: v.optional(positive),
   kvCache: v.optional(v.boolean()),
   maxPositions: v.optional(positive),
   dataBytes: v.optional(positive),

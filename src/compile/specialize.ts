@@ -14,6 +14,8 @@ export interface Specialization {
   readonly dims?: DimSizes;
   /** Inputs that always have one value; they stay in the signature. Data must feed these values. */
   readonly fix?: FixedInputs;
+  /** Most steps that a recurrent operator is written out for, where the target has none. Default 128. */
+  readonly unroll?: number;
 }
 
 /**

@@ -20,6 +20,7 @@ interface Options extends WeightRequest {
   readonly precision: Precision;
   readonly dim?: Specialization['dims'];
   readonly fix?: Specialization['fix'];
+  readonly unroll?: number;
   readonly shapes?: CompileRequest['shapes'];
   readonly calib?: string;
   readonly eval?: string;
@@ -77,6 +78,11 @@ export function make(): Command {
       '--fix <input=value>',
       'an input always has this value (numbers, with commas between): what hangs on it is decided now; may be repeated',
       collectFixed,
+    )
+    .option(
+      '--unroll <steps>',
+      'most steps that a recurrent operator is written out for, where the target has none (default: 128)',
+      parseCount,
     )
     .option('--calib <data>', 'data that activation ranges are taken from')
     .option('--eval <data>', 'data that both models are scored on; calibration never sees them')

@@ -10,6 +10,7 @@ import { columns } from '../columns.js';
 import { failureJson, failureText, toldOf } from '../failure.js';
 import { everyNode, grouped } from '../ledger-text.js';
 import { collect, collectDims, collectFixed } from '../option.js';
+import { parseCount } from '../quantity.js';
 import { heading, print, printJson } from '../terminal.js';
 import { passTracer } from '../trace.js';
 import { coverageText, verdictText } from '../verdict-text.js';
@@ -20,6 +21,7 @@ interface Options {
   readonly exclude?: readonly string[];
   readonly dim?: Specialization['dims'];
   readonly fix?: Specialization['fix'];
+  readonly unroll?: number;
   readonly asIs?: boolean;
   readonly strict?: boolean;
   readonly all?: boolean;
@@ -51,6 +53,7 @@ export function make(): Command {
     .option('--as-is', 'judge the file as it stands, without compiling it: for mobile targets')
     .option('--strict', 'fail where the provider of a mobile target leaves a node')
     .option('--fix <input=value>', 'as for compile; may be repeated', collectFixed)
+    .option('--unroll <steps>', 'as for compile', parseCount)
     .option('--all', 'a row for every node, in graph order')
     .option('--json', 'print one JSON document')
     .addHelpText(
@@ -66,12 +69,12 @@ Examples
 Next: quantc compile model.onnx --target cpu --calib <data>`,
     )
     .action(async (path: string, options: Options) => {
-      const { exclude, precision, dim: dims, fix, asIs, strict } = options;
+      const { exclude, precision, dim: dims, fix, unroll, asIs, strict } = options;
       const targets = resolveTargets([options.target]);
       const found: (Explanation | Unexplained)[] = [];
       for (const { name: target } of targets) {
         const onPass = passTracer(target);
-        const request = { model: path, target, precision, exclude, dims, fix, asIs };
+        const request = { model: path, target, precision, exclude, dims, fix, unroll, asIs };
         try {
           found.push(await explain({ ...request, ...(onPass && { onPass }) }));
         } catch (thrown) {
