@@ -5,11 +5,12 @@ import type { DataSet } from '../calibration/dataset.js';
 import { QuantcError } from '../errors/error.js';
 import type { Model } from '../ir/graph.js';
 import type { Ledger } from '../pipeline/ledger.js';
+import { nested } from '../prove.js';
 import type { FileFacts } from '../report/report.js';
 import { compareOutputs } from '../runtime/compare.js';
 import { readOrtFile } from '../runtime/ort-file.js';
 import { ORT_STYLES, type OrtStyle, ortName, saveOrtFormat } from '../runtime/ort-format.js';
-import type { SessionOptions } from '../runtime/session.js';
+import type { ExtraOptions, SessionOptions } from '../runtime/session.js';
 import type { Target } from '../target/target.js';
 import type { CompileRequest } from './request.js';
 import { requiredOperators } from './required-operators.js';
@@ -112,7 +113,7 @@ export async function deliverBeside(delivery: BesideRequest): Promise<FileFacts[
       // Only a provider leaves something for later.
       if (style === 'runtime' && target.provider === undefined) continue;
       const made = ortName(name, style);
-      await saveOrtFormat(staging.path(name), staging.path(made), style);
+      await saveOrtFormat(staging.path(name), staging.path(made), style, { session: configOf(target) });
       await proveOrt(delivery, made, style);
       ort[style] = basename(made);
       await add(made);
@@ -134,26 +135,32 @@ export async function deliverBeside(delivery: BesideRequest): Promise<FileFacts[
 const beside = (name: string, file: string): string =>
   name.slice(0, name.length - basename(name).length) + file;
 
+/** Session configuration of the target, below `session.`. */
+function configOf(target: Target): ExtraOptions {
+  const { session } = nested(target.session);
+  return typeof session === 'object' ? session : {};
+}
+
 /** What an .ort file must answer as: the .onnx file with the same optimizations. */
-const ALIKE: Readonly<Record<OrtStyle, SessionOptions>> = {
-  fixed: {
-    optimization: 'all',
-    extra: {
-      session: { qdqisint8allowed: '1' },
-      optimization: { disable_specified_optimizers: 'NchwcTransformer' },
-    },
-  },
-  runtime: { optimization: 'basic' },
-};
+const alike = (target: Target, style: OrtStyle): SessionOptions =>
+  style === 'runtime'
+    ? { optimization: 'basic', extra: { session: configOf(target) } }
+    : {
+        optimization: 'all',
+        extra: {
+          session: { ...configOf(target), qdqisint8allowed: '1' },
+          optimization: { disable_specified_optimizers: 'NchwcTransformer' },
+        },
+      };
 
 /** Runs both files on one sample. What differs is said; it may by rounding, where kernels add up in another order. */
 async function proveOrt(delivery: BesideRequest, made: string, style: OrtStyle): Promise<void> {
-  const { staging, name, samples, ledger } = delivery;
+  const { target, staging, name, samples, ledger } = delivery;
   const { threads } = delivery.request;
   if (samples === undefined) return;
   const options = threads === undefined ? {} : { threads };
   const outputs = await compareOutputs(staging.path(name), staging.path(made), samples.first(1), {
-    reference: { ...ALIKE[style], ...options },
+    reference: { ...alike(target, style), ...options },
     candidate: options,
   });
   const differing = outputs.filter(({ identical }) => !identical);

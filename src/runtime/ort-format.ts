@@ -4,7 +4,7 @@ import { basename, dirname, join } from 'node:path';
 import { QuantcError } from '../errors/error.js';
 import { readModel } from '../onnx/read.js';
 import { sessionBytes } from './place.js';
-import { withSession } from './session.js';
+import { type ExtraOptions, withSession } from './session.js';
 
 /**
  * - `fixed`: all optimizations are made beforehand, for processors: kernels for ARM, without blocks of channels, which
@@ -19,27 +19,33 @@ export type OrtStyle = (typeof ORT_STYLES)[number];
 export const ortName = (onnx: string, style: OrtStyle): string =>
   `${onnx.replace(/\.onnx$/, '')}${style === 'runtime' ? '.with_runtime_opt' : ''}.ort`;
 
+export interface OrtOptions {
+  /** Configuration below `session.` that a session on the .onnx file would have: nothing is folded when .ort is loaded. */
+  readonly session?: ExtraOptions;
+  /** Bytes that the file must stay below. Default 2 GiB. */
+  readonly mostBytes?: number;
+}
+
 /** Its offsets are signed 32-bit numbers. */
 const MOST_BYTES = 2 ** 31;
 
 /**
  * Makes an .ort file. External data are taken into it. It appears whole or not at all.
  * @param source an .onnx file
- * @param mostBytes that an .ort file may have
  * @throws QuantcError E_ORT_TOO_LARGE beyond 2 GiB, E_ORT_SAVE where ONNX Runtime cannot put the graph down
  */
 export async function saveOrtFormat(
   source: string,
   target: string,
   style: OrtStyle,
-  mostBytes = MOST_BYTES,
+  { session = {}, mostBytes = MOST_BYTES }: OrtOptions = {},
 ): Promise<void> {
   const weights = sessionBytes(readModel(source));
   if (weights >= mostBytes) throw tooLarge(source, weights);
   const made = join(dirname(target), `${basename(target)}.part`);
   const extra = {
     // Without it, an x64 machine would turn int8 activations to uint8, which ARM has no need of.
-    session: { save_model_format: 'ORT', qdqisint8allowed: '1' },
+    session: { ...session, save_model_format: 'ORT', qdqisint8allowed: '1' },
     optimization: {
       disable_specified_optimizers: 'NchwcTransformer',
       ...(style === 'runtime' && { minimal_build_optimizations: 'save' }),

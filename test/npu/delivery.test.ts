@@ -112,6 +112,26 @@ describe('what is delivered for phones', function () {
     expect(operators.some(({ domain }) => domain === 'com.microsoft.nchwc')).to.equal(false);
   });
 
+  it('has weights folded for Core ML, which knows no DequantizeLinear', async () => {
+    const quantized = `<ir_version: 10, opset_import: ["": 21]>
+      g (float[1,16] x) => (float[1,8] y) <int8[8,16] w = ["fill": "uniform:1:-127:127"], float s = {0.01}> {
+        d = DequantizeLinear (w, s)
+        y = Gemm <transB = 1> (x, d)
+      }`;
+    writeFileSync(join(folder, 'quantized.onnx'), encodeModel(parseModel(quantized)));
+    const [report] = await compile(
+      request({
+        model: join(folder, 'quantized.onnx'),
+        targets: ['npu-coreml'],
+        precision: 'float',
+        formats: ['ort'],
+      }),
+    );
+    expect(report!.verdict!.breaks).to.deep.equal([]);
+    const { operators } = readOrtFile(readFileSync(out('quantized.npu-coreml.with_runtime_opt.ort')));
+    expect(operators.map(({ op }) => op)).to.deep.equal(['Gemm']);
+  });
+
   it('takes external data in', async () => {
     const path = join(folder, 'outside.onnx');
     await writeModel(parseModel(CNN), path, { externalData: 'always' });
@@ -125,7 +145,9 @@ describe('what is delivered for phones', function () {
   it('is refused, with nothing left behind, where it would be too large or cannot be made', async () => {
     const model = join(folder, 'net.onnx');
     const made = join(folder, 'net.ort');
-    expect(await codeOf(saveOrtFormat(model, made, 'fixed', 1000))).to.equal('E_ORT_TOO_LARGE');
+    expect(await codeOf(saveOrtFormat(model, made, 'fixed', { mostBytes: 1000 }))).to.equal(
+      'E_ORT_TOO_LARGE',
+    );
     const strange = `<ir_version: 10, opset_import: ["": 21, "acme": 1]>
       g (float[2] x) => (float[2] y) { y = acme.Unknown (x) }`;
     writeFileSync(join(folder, 'strange.onnx'), encodeModel(parseModel(strange)));
