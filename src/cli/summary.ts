@@ -11,6 +11,7 @@ import { mixText } from './mix-text.js';
 import { counted, formatBytes, formatDecibels } from './quantity.js';
 import { colours, heading } from './terminal.js';
 import { coverageText, verdictText } from './verdict-text.js';
+import { weightMixText } from './weight-mix-text.js';
 
 /** Layers whose error is told. */
 const WORST = 5;
@@ -38,6 +39,7 @@ export function summary(report: TargetReport, out: string): string {
     parts.push(section('Budget', columns(report.budget.figures.map((each) => [figureText(each)]))));
   if (report.mix && report.mix.front.length > 1)
     parts.push(section('Mixes of precisions', mixText(report.mix)));
+  if (report.weightMix) parts.push(section('Bits of weights', weightMixText(report.weightMix)));
   const left = report.ledger.filter(({ precision, reason }) => precision === 'float' && reason !== undefined);
   if (left.length > 0)
     parts.push(section('Left in float', tally(left.map((row) => [row.opType, row.reason!]))));

@@ -30,7 +30,7 @@ export function weightSensitivityText(report: WeightSensitivityReport, all: bool
     '',
     columns(
       [head, ...shown.map(row)],
-      bits.map((_, at) => at + 2).concat([bits.length + 2, bits.length + 3]),
+      Array.from({ length: bits.length + 4 }, (_, at) => at + 2),
     ),
   ];
   const byRole = rolesTable(report);
@@ -43,17 +43,19 @@ export function weightSensitivityText(report: WeightSensitivityReport, all: bool
         bits.map((_, at) => at + 1),
       ),
     );
+  if (report.withoutGradients !== undefined) parts.push('', `No gradients: ${report.withoutGradients}`);
   if (bits.includes(3)) parts.push('', '3 bits are simulated: no executor has kernels for them.');
   if (shown.length < weights.length) parts.push('', `--all shows all ${weights.length} weights.`);
   return parts.join('\n');
 }
 
-const row = ({ nodes, role, figures, elements }: WeightSensitivity): string[] => [
+const row = ({ nodes, role, figures, elements, gradient }: WeightSensitivity): string[] => [
   nodes.join(', '),
   role ?? '',
   ...figures.map(({ noise }) => noise.toPrecision(2)),
   formatDecibels(figures[0]!.sqnr),
   formatBytes(4 * elements),
+  ...(gradient === undefined ? [] : [(figures[0]!.fisher ?? 0).toPrecision(2), gradient.toPrecision(2)]),
 ];
 
 /** What a role's weights cost together, for their size: the order that papers speak of. */

@@ -1,7 +1,7 @@
 /** What the bits of each weight do to the outputs: measured on data, written nowhere. */
 import { basename } from 'node:path';
 import { type WeightGroup, weightGroups } from '../../passes/mix-weights/groups.js';
-import { weightSensitivities } from '../../passes/mix-weights/sensitivity.js';
+import { specOf, weightSensitivities } from '../../passes/mix-weights/sensitivity.js';
 import { openData } from '../calibration/data.js';
 import { withWeightTrials } from '../calibration/weight-trials.js';
 import { QuantcError } from '../errors/error.js';
@@ -9,6 +9,8 @@ import { readModel } from '../onnx/read.js';
 import type { Engine } from '../pipeline/pass.js';
 import { runPipeline } from '../pipeline/run.js';
 import type { GridBits, WeightMethod } from '../quant/block-fit.js';
+import type { RoundSpec } from '../quant/round-blocks.js';
+import { simulatedWeight } from '../quant/simulate.js';
 import { recipeFor } from '../recipe.js';
 import { createEngine } from '../runtime/engine.js';
 import { type NodeRole, nodeRoles } from '../transformer/node-roles.js';
@@ -16,6 +18,7 @@ import { AnswerCache } from './cache.js';
 import { cacheFolder } from './cache-folder.js';
 import { decoderData } from './decoder-data.js';
 import { oneByOne, stoppable } from './samples.js';
+import { fisherOf } from './weight-fisher.js';
 
 export interface WeightSensitivityRequest {
   readonly model: string;
@@ -25,6 +28,8 @@ export interface WeightSensitivityRequest {
   readonly bits?: readonly GridBits[];
   /** Elements that share a scale; 0 for one scale a column. Default 32. */
   readonly blockSize?: number;
+  /** Gradients too, which take a way forward and back for each sample. Default false. */
+  readonly fisher?: boolean;
   /** Default `mse`. */
   readonly method?: WeightMethod;
   /** Most samples to measure on. Default 16. */
@@ -42,6 +47,8 @@ export interface WeightFigure {
   readonly noise: number;
   /** Signal to noise of the weight itself, in dB; null where nothing differs. */
   readonly sqnr: number | null;
+  /** ½·Σ F·ΔW², what the Fisher information foretells of the noise, where it was asked for. */
+  readonly fisher?: number;
 }
 
 /** One stored weight, with all that reads it. */
@@ -51,6 +58,8 @@ export interface WeightSensitivity {
   readonly role?: string;
   readonly roles: readonly Pick<NodeRole, 'role' | 'layer'>[];
   readonly elements: number;
+  /** Energy of the gradients, an element; where it was asked for. */
+  readonly gradient?: number;
   readonly figures: readonly WeightFigure[];
 }
 
@@ -63,6 +72,8 @@ export interface WeightSensitivityReport {
   readonly method: WeightMethod;
   readonly blockSize: number;
   readonly bits: readonly GridBits[];
+  /** Why there are no gradients though they were asked for. */
+  readonly withoutGradients?: string;
   /** The weight that costs most at the fewest bits first. */
   readonly weights: readonly WeightSensitivity[];
 }
@@ -105,6 +116,10 @@ export async function weightSensitivity(request: WeightSensitivityRequest): Prom
     );
   const trial = { method, symmetric: false, blockSize: () => blockSize };
   const weights = groups.flatMap(({ weight, twins }) => [weight, ...twins]);
+  const fisher = request.fisher ? await fisherOf(model, weights, measured) : undefined;
+  /** What gradients say of a weight; nothing where there are none. */
+  const gradientOf = ({ weight }: WeightGroup): Float64Array | undefined =>
+    typeof fisher === 'object' ? fisher.get(weight) : undefined;
   return withWeightTrials(model, weights, measured, async (trials) => {
     const found = await weightSensitivities(model, groups, bits, trial, trials, engine, (done, of) =>
       request.onProgress?.(done / of),
@@ -117,6 +132,7 @@ export async function weightSensitivity(request: WeightSensitivityRequest): Prom
       method,
       blockSize,
       bits,
+      ...(typeof fisher === 'string' && { withoutGradients: fisher }),
       weights: found
         .toSorted((a, b) => b.figures[0]!.noise - a.figures[0]!.noise)
         .map(({ group, figures }) => ({
@@ -125,11 +141,32 @@ export async function weightSensitivity(request: WeightSensitivityRequest): Prom
           ...(group.role !== undefined && { role: group.role }),
           roles: rolesOf(group),
           elements: group.tensor.count,
+          ...energyOf(gradientOf(group)),
           figures: figures.map(({ sqnr, ...rest }) => ({
             ...rest,
             sqnr: Number.isFinite(sqnr) ? sqnr : null,
+            ...foretold(gradientOf(group), group, specOf(group, rest.bits, trial)),
           })),
         })),
     };
   });
+}
+
+function energyOf(fisher: Float64Array | undefined): Pick<WeightSensitivity, 'gradient'> {
+  return fisher === undefined
+    ? {}
+    : { gradient: fisher.reduce((sum, each) => sum + each, 0) / fisher.length };
+}
+
+function foretold(
+  fisher: Float64Array | undefined,
+  { tensor }: WeightGroup,
+  spec: RoundSpec,
+): Pick<WeightFigure, 'fisher'> {
+  if (fisher === undefined) return {};
+  const values = tensor.toFloat32();
+  const rounded = simulatedWeight(values, spec);
+  return {
+    fisher: 0.5 * fisher.reduce((sum, each, at) => sum + each * (values[at]! - rounded[at]!) ** 2, 0),
+  };
 }

@@ -27,6 +27,7 @@ interface Options {
   readonly bits?: readonly GridBits[];
   readonly blockSize?: number;
   readonly weightMethod?: WeightMethod;
+  readonly fisher?: boolean;
   readonly svg?: string;
 }
 
@@ -62,6 +63,7 @@ export function make(): Command {
       parseBlock,
     )
     .option('--weight-method <way>', '--weights: rtn, mse or hqq (default: mse)', parseMethod)
+    .option('--fisher', '--weights: what gradients foretell, too')
     .option('--svg <file>', '--weights: where a picture of it is written')
     .option('--all', 'every layer, not the worst alone')
     .option('--json', 'print one JSON document')
@@ -106,7 +108,7 @@ function parseMethod(name: string): WeightMethod {
 
 async function run(model: string, options: Options): Promise<void> {
   if (options.weights) return runWeights(model, options);
-  const strange = (['bits', 'blockSize', 'weightMethod', 'svg'] as const).find(
+  const strange = (['bits', 'blockSize', 'weightMethod', 'fisher', 'svg'] as const).find(
     (name) => options[name] !== undefined,
   );
   if (strange !== undefined) {
@@ -122,11 +124,11 @@ async function run(model: string, options: Options): Promise<void> {
 }
 
 async function runWeights(model: string, options: Options): Promise<void> {
-  const { calib, eval: held, bits, blockSize, weightMethod: method, samples, cache } = options;
+  const { calib, eval: held, bits, blockSize, weightMethod: method, samples, cache, fisher } = options;
   const progress = await watchShare(process.stderr, 'measuring weights');
   const report = await interruptible((signal) =>
     weightSensitivity({
-      ...{ model, data: held ?? calib, bits, blockSize, method, samples, cache, signal },
+      ...{ model, data: held ?? calib, bits, blockSize, method, samples, cache, fisher, signal },
       onProgress: progress.onShare,
     }),
   ).finally(() => progress.stop());
