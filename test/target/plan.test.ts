@@ -140,7 +140,7 @@ describe('targets', () => {
     ]);
     const own = { ...cpuX64Vnni, name: 'mine' };
     expect(resolveTargets(['mine'], [own])).to.deep.equal([own]);
-    expect(() => resolveTargets(['npu'])).to.throw('there is no target "npu"');
+    expect(() => resolveTargets(['tpu'])).to.throw('there is no target "tpu"');
   });
 
   it('have rows that name the roles of their inputs', () => {
