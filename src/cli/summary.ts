@@ -23,7 +23,9 @@ const FINE_DECIBELS = 40;
 /** A paragraph or two on one target's report. @param out folder that the files are in, as the user gave it */
 export function summary(report: TargetReport, out: string): string {
   const parts = [
-    heading(`${report.model} → ${report.target}, ${report.precision}`),
+    heading(
+      `${report.model} → ${report.target}${report.shape ? ` (${report.shape})` : ''}, ${report.precision}`,
+    ),
     columns([
       ['size', size(report)],
       ...(report.proof.evaluation ? [['score', score(report.proof.evaluation)]] : []),
