@@ -57,7 +57,11 @@ export async function explain(request: ExplainRequest): Promise<Explanation> {
   specializeFor(request, model, target, ledger);
   const facts = new Map<string, unknown>();
   targetFact.set({ facts }, profiled(target!, precision));
-  tellWeights(facts, precision, {});
+  // Bits that are chosen over samples are not known here.
+  const mixed = precision === 'auto-weights';
+  tellWeights(facts, mixed ? 'int4' : precision, {});
+  if (mixed)
+    ledger.note('info', 'weight-bits', 'bits are chosen over samples; shown is what 4 everywhere would be');
   if (request.unroll !== undefined) unrollFact.set({ facts }, request.unroll);
   const { onPass } = request;
   const options = { engine: rangeless(), ledger, facts, ...(onPass && { onPass }) };
