@@ -23,10 +23,11 @@ import { type Bench, quantizedBy, withUnits } from './mix-precision/trial.js';
 import { everyRange, type Unit, unitsOf } from './mix-precision/units.js';
 import { withFourBits } from './mix-widths/four-bits.js';
 
-/** Signal to noise in dB that is enough: beyond it more bits bring little that anybody sees. */
-const ENOUGH = { mixed: 30, a16w4: 25 } as const;
-/** Nor is the last bit asked for: the noise may be so many times what it is with all of the bits. */
-const WORSE = 2;
+/**
+ * Signal to noise in dB that is enough: beyond it more bits bring little that anybody sees. Nor is the last bit asked for:
+ * the noise may be so many times what it is with all of the bits, more of them where few bits are what is wanted.
+ */
+const ENOUGH = { mixed: { decibels: 30, worse: 2 }, a16w4: { decibels: 20, worse: 8 } } as const;
 /** Whole mixes that are measured at most. */
 const ROUNDS = 4;
 
@@ -36,7 +37,7 @@ interface Choice {
   alone(units: readonly Unit[]): Promise<number>;
   /** The plan that gives more bits where these are. */
   plan(units: ReadonlySet<Unit>): Plan;
-  readonly enough: number;
+  readonly enough: { readonly decibels: number; readonly worse: number };
   readonly what: string;
 }
 
@@ -115,7 +116,7 @@ async function mix(
   const all = new Set(units);
   // More than all of the bits bring is not to be had.
   const least = units.length === 0 ? start : await noiseOf(plan(all));
-  const most = Math.max(10 ** (-enough / 10), WORSE * least);
+  const most = Math.max(10 ** (-enough.decibels / 10), enough.worse * least);
   if (start <= most) return note(context, `0 of ${units.length} ${what}`, [start]);
   // Sources that share less than a hundredth of what is allowed need not be told apart.
   const each = await isolate(units, most / 100, alone);

@@ -146,7 +146,8 @@ function layerOf({ q, scale }: Found, nodes: readonly Node[]): QuantizedLayer | 
     return 'nodes of several kinds share the weight';
   if (nodes.some((node) => node.int('transB', 0) !== first.int('transB', 0)))
     return 'some of the nodes that share the weight transpose it';
-  if (spec.dtype !== 'int8' || !spec.symmetric) return `it is ${spec.dtype}, not symmetric int8`;
+  const known = spec.dtype === 'int8' || spec.dtype === 'int4';
+  if (!known || !spec.symmetric) return `it is ${spec.dtype}, not symmetric int8 or int4`;
   if (typeof spec.granularity === 'object') return 'it has scales for blocks';
   if (!conv && weight.shape.length !== 2) return `it has ${weight.shape.length} axes`;
   const turned = !conv && first.int('transB', 0) === 0;

@@ -2,6 +2,7 @@
 import {
   addInitializer,
   biasScaleFloor,
+  pack,
   quantizeBias,
   removeInitializer,
   setConstant,
@@ -34,7 +35,11 @@ export function storeIntegers(layer: QuantizedLayer, matrix: Float64Array): void
     for (let r = 0; r < rows; r++)
       for (let k = 0; k < size; k++) integers[k * rows + r] = matrix[r * size + k]!;
   } else integers.set(matrix);
-  const stored = Tensor.of('int8', q.constant!.shape, integers, { name: q.constant!.name });
+  const { shape, name } = q.constant!;
+  const stored =
+    layer.spec.dtype === 'int4'
+      ? Tensor.of('int4', shape, pack(integers, 4), { name })
+      : Tensor.of('int8', shape, integers, { name });
   rememberOrigin(stored, layer);
   setConstant(q, stored);
 }
