@@ -3,13 +3,13 @@ import { basename } from 'node:path';
 import { unrollFact } from '../passes/lower-recurrent.js';
 import { mixPrecision } from '../passes/mix-precision.js';
 import { originalNames } from '../passes/shorten-names.js';
-import { resolveTargets } from '../targets/index.js';
 import { type BudgetTerm, parseBudget } from './compile/budget.js';
 import { asksForLikeness } from './compile/budget-figures.js';
 import { compileWithin } from './compile/budget-run.js';
 import { AnswerCache } from './compile/cache.js';
 import { cacheFolder } from './compile/cache-folder.js';
 import { decoderData } from './compile/decoder-data.js';
+import { eachTarget, resolveRequested } from './compile/each-target.js';
 import { exclusionOf, widened, withoutBroken } from './compile/exclusion.js';
 import { emittedName, nameBatch, refuseClash, writeCompanions } from './compile/layout.js';
 import type { Meeting } from './compile/meeting.js';
@@ -59,7 +59,8 @@ const JUDGE_FACTOR = 3;
 
 /**
  * Compiles one model for each target.
- * @returns a report a target; the files they name and `quantc.report.json` are in `out`, whole. On any error none is.
+ * @returns a report a target; the files they name and `quantc.report.json` are in `out`, whole. On any error none is,
+ * but that of several targets that one alias stands for some may refuse the model: see `each-target.ts`.
  * @throws QuantcError with kind `input` or `usage` for what is wrong with the request, `proof` when the emitted model
  * does not do what the plan promised.
  */
@@ -72,38 +73,32 @@ export async function compile(asked: CompileRequest): Promise<TargetReport[]> {
   const cache = new AnswerCache(cacheFolder(request.cache));
   const staging = new Staging(request.out ?? 'dist');
   try {
-    const reports: TargetReport[] = [];
-    for (const target of targets)
-      reports.push(
-        ...(await withPool(request, async (pool) => {
-          const compileInto = (folder: Staging, goal?: MixGoal | BytesGoal) =>
-            compileFor(target, request, folder, pool, cache, { terms, goal });
-          const run = { terms, request, target, cache, staging };
-          if (request.shapes !== undefined)
-            return compileShapes({
-              ...run,
-              compile: (own, folder, meeting) => compileFor(target, own, folder, pool, cache, { meeting }),
-            });
-          if (terms.length === 0) return [await compileInto(staging)];
-          return [await compileWithin({ ...run, compile: (goal, folder) => compileInto(folder, goal) })];
-        })),
-      );
+    const { reports, refused } = await eachTarget(targets, request, (target) =>
+      withPool(request, async (pool) => {
+        const compileInto = (folder: Staging, goal?: MixGoal | BytesGoal) =>
+          compileFor(target, request, folder, pool, cache, { terms, goal });
+        const run = { terms, request, target, cache, staging };
+        if (request.shapes !== undefined)
+          return compileShapes({
+            ...run,
+            compile: (own, folder, meeting) => compileFor(target, own, folder, pool, cache, { meeting }),
+          });
+        if (terms.length === 0) return [await compileInto(staging)];
+        return [await compileWithin({ ...run, compile: (goal, folder) => compileInto(folder, goal) })];
+      }),
+    );
     await writeCompanions(request, reports, staging);
-    await staging.write(REPORT_NAME, reportText({ quantc: VERSION, targets: reports }), [request.model]);
+    await staging.write(
+      REPORT_NAME,
+      reportText({ quantc: VERSION, targets: reports, ...(refused.length > 0 && { refused }) }),
+      [request.model],
+    );
     stopIfAborted(request.signal);
     staging.commit();
     return reports;
   } finally {
     staging.remove();
   }
-}
-
-function resolveRequested(wanted: readonly (string | Target)[]): Target[] {
-  const own = wanted.filter((each): each is Target => typeof each !== 'string');
-  return resolveTargets(
-    wanted.map((each) => (typeof each === 'string' ? each : each.name)),
-    own,
-  );
 }
 
 /** Threads that are up before they are needed save what starting them takes; below this much it is not worth it. */

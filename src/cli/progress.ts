@@ -61,6 +61,7 @@ export async function watchProgress(
     onEvent(event) {
       const { target } = event;
       seen.add(target);
+      if (event.kind === 'refused') return;
       if (event.kind === 'attempt') {
         attempt = event.attempt > 0 ? `mix ${event.attempt + 1}: ` : '';
         return;

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { figureText } from '../compile/budget-figures.js';
 import { REPORT_NAME } from '../compile.js';
 import type { LedgerRow } from '../pipeline/ledger.js';
-import type { ErrorFigures, Evaluation, TargetReport } from '../report/report.js';
+import type { ErrorFigures, Evaluation, RefusedTarget, TargetReport } from '../report/report.js';
 import { columns } from './columns.js';
 import { layerTable } from './layer-table.js';
 import { tally } from './ledger-text.js';
@@ -19,6 +19,10 @@ const WORST = 5;
 const POOR_DECIBELS = 15;
 /** Layers with more signal than this are nobody's worry. */
 const FINE_DECIBELS = 40;
+
+/** The targets of an alias that have nothing for the model. */
+export const refusals = (refused: readonly RefusedTarget[]): string =>
+  `${section('Refused', columns(refused.map(({ target, code, message }) => [target, `${message} (${code})`])))}\n`;
 
 /** A paragraph or two on one target's report. @param out folder that the files are in, as the user gave it */
 export function summary(report: TargetReport, out: string): string {

@@ -1,4 +1,5 @@
 /** What is asked of a compilation, and what it tells while it runs. */
+import type { QuantcError } from '../errors/error.js';
 import type { Model } from '../ir/graph.js';
 import type { PassEvent } from '../pipeline/run.js';
 import type { Precision } from '../recipe.js';
@@ -82,6 +83,8 @@ export interface CompileRequest extends WeightRequest, Specialization {
 export type CompileEvent =
   | { readonly kind: 'stage'; readonly target: string; readonly stage: Stage }
   | { readonly kind: 'pass'; readonly target: string; readonly event: PassEvent; readonly model: Model }
+  /** One of the targets that an alias stands for refuses the model; the others go on. */
+  | { readonly kind: 'refused'; readonly target: string; readonly error: QuantcError }
   /** Budgets: one more mix of precisions is compiled. */
   | { readonly kind: 'attempt'; readonly target: string; readonly attempt: number }
   /** How much of the stage that is under way has been done, from 0 to 1. */

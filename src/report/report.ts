@@ -119,6 +119,16 @@ export interface TargetReport {
 export interface Report {
   readonly quantc: string;
   readonly targets: readonly TargetReport[];
+  /** Targets of an alias that refused the model; absent where none did. */
+  readonly refused?: readonly RefusedTarget[];
+}
+
+/** A target that has nothing for a model, and why. */
+export interface RefusedTarget {
+  readonly target: string;
+  readonly code: string;
+  readonly message: string;
+  readonly hint?: string;
 }
 
 /** The report as bytes: keys in a fixed order, numbers rounded to what they mean, no time or machine in it. */

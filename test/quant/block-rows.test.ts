@@ -22,7 +22,7 @@ describe('weights in blocks for DequantizeLinear', () => {
           // 40 is no multiple of the block, and three blocks' zero points end within a byte.
           const [inner, columns, blockSize] = [40, 7, 16];
           const shape = axis === 0 ? [inner, columns] : [columns, inner];
-          const weight = filledTensor('float', shape, 'normal:5');
+          const weight = filledTensor('float', shape, 'normal:5', 'w')!;
           const options = { bits, blockSize, axis, symmetric, method: 'mse' } as const;
           const { q, scale, zeroPoint } = dequantizedBlocks(weight, options);
           const packed = blockQuantizedWeight(weight, options);

@@ -39,7 +39,13 @@ A config
     },
   });
 
-docs/build.md tells of every key. Exit codes: 0 done, 1 a proof or a budget failed, 2 bad usage or input, 3 a fault of quantc.`,
+docs/build.md tells of every key.
+
+Examples
+  quantc build
+  quantc build --only classifier --json
+
+Exit codes: 0 done, 1 a proof or a budget failed, 2 bad usage or input, 3 a fault of quantc.`,
     )
     .action(run);
 }

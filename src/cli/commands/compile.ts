@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { refusedTarget } from '../../compile/each-target.js';
 import { type LayoutName, parseLayout } from '../../compile/layout.js';
 import { type BindingName, type FormatName, parseBinding, parseFormats } from '../../compile/mobile-files.js';
 import { parseRangeMethod, type RangeMethod } from '../../compile/range-method.js';
@@ -6,12 +7,13 @@ import type { Specialization } from '../../compile/specialize.js';
 import { parseWeightMethod, type WeightRequest } from '../../compile/weight-request.js';
 import { type CompileEvent, type CompileRequest, compile } from '../../compile.js';
 import { ALGORITHMS, type Precision, parsePrecision } from '../../recipe.js';
+import type { RefusedTarget } from '../../report/report.js';
 import { VERSION } from '../../report/version.js';
 import { interruptible } from '../interrupt.js';
 import { collect, collectDims, collectFixed, collectNames, collectShapes } from '../option.js';
 import { watchProgress } from '../progress.js';
 import { parseBytes, parseCount } from '../quantity.js';
-import { nextSteps, summary } from '../summary.js';
+import { nextSteps, refusals, summary } from '../summary.js';
 import { print, printJson } from '../terminal.js';
 import { passTracer, traceLevel } from '../trace.js';
 
@@ -196,7 +198,9 @@ async function run(model: string, { target, json, dim, format, ...options }: Opt
   const targets = target ?? ['cpu'];
   const traced = traces();
   const progress = await watchProgress(traced ? undefined : process.stderr, targets.length);
+  const refused: RefusedTarget[] = [];
   const onEvent = (event: CompileEvent): void => {
+    if (event.kind === 'refused') refused.push(refusedTarget(event.target, event.error));
     progress.onEvent(event);
     traced?.(event);
   };
@@ -211,8 +215,9 @@ async function run(model: string, { target, json, dim, format, ...options }: Opt
   const reports = await interruptible((signal) => compile({ ...request, signal })).finally(() =>
     progress.stop(),
   );
-  if (json) return printJson({ quantc: VERSION, targets: reports });
+  if (json) return printJson({ quantc: VERSION, targets: reports, ...(refused.length > 0 && { refused }) });
   for (const report of reports) print(summary(report, options.out));
+  if (refused.length > 0) print(refusals(refused));
   print(nextSteps(model, reports, options.out, options));
 }
 

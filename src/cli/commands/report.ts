@@ -17,6 +17,13 @@ export function make(): Command {
     )
     .argument('<quantc.report.json>', 'the report that `quantc compile` or `quantc build` wrote')
     .option('--out <file>', 'the page (default: beside the report, ending in .html)')
+    .addHelpText(
+      'after',
+      `
+Examples
+  quantc report dist/quantc.report.json
+  quantc report dist/quantc.report.json --out report.html`,
+    )
     .action(run);
 }
 
