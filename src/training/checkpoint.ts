@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { encodeNpy, parseNpy } from '../calibration/npy.js';
 import { QuantcError } from '../errors/error.js';
 import type { Tensor } from '../ir/tensor.js';
-import type { CurvePoint } from './loop.js';
+import type { CurvePoint } from './curve.js';
 
 export interface Checkpoint {
   /** Which training it belongs to. */

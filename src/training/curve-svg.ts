@@ -1,5 +1,5 @@
 /** The learning curve as a picture: loss by step on a logarithmic scale, the held-out loss before and after as lines. */
-import type { CurvePoint } from './loop.js';
+import type { CurvePoint } from './curve.js';
 
 const [WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM] = [720, 320, 64, 16, 16, 32];
 

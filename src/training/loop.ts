@@ -6,20 +6,10 @@ import { releaseBuffers } from '../runtime/release.js';
 import { openSession, type Session } from '../runtime/session.js';
 import { modelDigest } from '../text/model-digest.js';
 import { type Checkpoint, readCheckpoint, writeCheckpoint } from './checkpoint.js';
+import type { CurvePoint } from './curve.js';
 import type { Slot, TrainingStep } from './step.js';
 
 export type TrainingFeed = Readonly<Record<string, Tensor>>;
-
-/** One point of the learning curve. */
-export interface CurvePoint {
-  /** From 0. */
-  readonly step: number;
-  readonly loss: number;
-  readonly parts: Readonly<Record<string, number>>;
-  readonly rate: number;
-  /** ‖g‖ before clipping. */
-  readonly norm: number;
-}
 
 export interface TrainOptions {
   readonly steps: number;

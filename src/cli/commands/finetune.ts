@@ -2,7 +2,7 @@ import { Command } from 'commander';
 import { type FinetuneReport, type FinetuneRequest, finetune } from '../../compile/finetune.js';
 import { FREEZES } from '../../compile/finetune-plan.js';
 import { QuantcError } from '../../errors/error.js';
-import type { CurvePoint } from '../../training/loop.js';
+import type { CurvePoint } from '../../training/curve.js';
 import { columns } from '../columns.js';
 import { interruptible } from '../interrupt.js';
 import { parseCount } from '../quantity.js';
