@@ -10,7 +10,7 @@ import { reportText, type TargetReport } from '../report/report.js';
 import { VERSION } from '../report/version.js';
 import type { BuildEvent } from './events.js';
 import { type BuildJob, jobsOf, placeOf } from './job.js';
-import { jobKey } from './job-key.js';
+import { jobKey, pathsFor } from './job-key.js';
 import { loadConfig } from './load-config.js';
 import { type BuildManifest, MANIFEST_NAME, type ManifestTarget, manifestTarget } from './manifest.js';
 import { runJobs } from './run-jobs.js';
@@ -134,9 +134,9 @@ const bytesOfModel = ({ request: { model } }: BuildJob): number =>
   [...filesOf(model, readModel(model))].reduce((sum, file) => sum + statSync(file).size, 0);
 
 /** Models, with external data, and what data are read from. */
-const readBy = ({ request: { model, calib, eval: evaluation } }: BuildJob): string[] => [
+const readBy = ({ request: { model, calib, eval: evaluation, shapes = {} } }: BuildJob): string[] => [
   ...filesOf(model, readModel(model)),
-  ...[calib, evaluation].filter((path) => path !== undefined),
+  ...[calib, evaluation].flatMap((path) => (path === undefined ? [] : pathsFor(path, Object.keys(shapes)))),
 ];
 
 /** Copies outputs into the staging folder. @returns the jobs whose kept outputs are damaged; they are dropped */
@@ -168,14 +168,20 @@ async function describe(done: readonly Done[], staging: Staging, folder: string)
   const reports: Record<string, TargetReport[]> = {};
   for (const { job, build: made } of done) {
     const inputs = [job.request.model];
-    const files: StoredFile[] = made.files.map((file) => ({
-      ...file,
-      path: slashed(placeOf(job.name, file.path)),
-    }));
+    const placed = (path: string): string => slashed(placeOf(job.name, path));
+    const files: StoredFile[] = made.files.map((file) => ({ ...file, path: placed(file.path) }));
     for (const { path } of files) await staging.add(path, inputs);
-    const report = relocated(made.report, job, folder);
-    models[job.name] = { ...models[job.name], [job.target.name]: manifestTarget(report, files) };
-    reports[job.name] = [...(reports[job.name] ?? []), report];
+    const own = made.reports.map((report) => relocated(report, job, folder));
+    const claimed = new Set(own.flatMap((report) => report.files.map(({ path }) => placed(path))));
+    models[job.name] ??= {};
+    for (const report of own) {
+      const key = report.shape === undefined ? job.target.name : `${job.target.name}.${report.shape}`;
+      const mine = new Set(report.files.map(({ path }) => placed(path)));
+      // What a layout writes beside models belongs to each of them.
+      const beside = files.filter(({ path }) => mine.has(path) || !claimed.has(path));
+      models[job.name]![key] = manifestTarget(report, beside);
+    }
+    reports[job.name] = [...(reports[job.name] ?? []), ...own];
   }
   const add = async (name: string, text: string): Promise<void> => {
     writeFileSync(staging.path(name), text);

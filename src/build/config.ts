@@ -2,7 +2,7 @@
 import type { CompileRequest } from '../compile/request.js';
 
 /** What is decided for a build as a whole, or by the machine that it runs on. */
-type Shared = 'model' | 'out' | 'cache' | 'threads' | 'maxMemory' | 'signal' | 'onEvent';
+type Shared = 'model' | 'shape' | 'out' | 'cache' | 'threads' | 'maxMemory' | 'signal' | 'onEvent';
 
 /** How models are compiled: the options of `compile`, each for one model or, as `defaults`, for all. */
 export type ModelOptions = Omit<CompileRequest, Shared>;

@@ -12,12 +12,12 @@ export type Doing = Pick<JobOrder, 'workplace' | 'cache' | 'maxMemory' | 'thread
 
 /** @throws QuantcError as `compile` does */
 export async function doJob(job: BuildJob, { workplace, ...rest }: Doing): Promise<StoredBuild> {
-  const [report] = await compile({ ...job.request, ...rest, out: workplace });
+  const reports = await compile({ ...job.request, ...rest, out: workplace });
   // A layout writes more than models.
   const paths = filesBelow(workplace).map((file) => relative(workplace, file));
   return new BuildStore(undefined).seal(
     workplace,
-    report!,
+    reports,
     paths.filter((path) => path !== REPORT_NAME),
   );
 }

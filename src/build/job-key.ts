@@ -23,14 +23,16 @@ const ENGINES = ['onnxruntime-node', 'sharp'];
  */
 export async function jobKey({ request, target }: BuildJob, sources: readonly string[]): Promise<string> {
   const { model, calib, eval: evaluation, layout, targets: _own, ...options } = request;
+  const shapes = Object.keys(request.shapes ?? {});
   const read = readModel(model);
   const files = [...filesOf(model, read)].sort();
-  const data = async (path: string | undefined, split: 'calib' | 'eval') => {
-    if (path === undefined) return undefined;
+  const digest = async (path: string, split: 'calib' | 'eval') => {
     // A module may make its feeds from anything: they are asked for, rather than its source.
     if (!MODULE_ENDINGS.some((ending) => path.endsWith(ending))) return digestData(path);
     return (await openData(path, split, read.graph.inputs)).digest();
   };
+  const data = async (path: string | undefined, split: 'calib' | 'eval') =>
+    path === undefined ? [] : Promise.all(pathsFor(path, shapes).map((each) => digest(each, split)));
   const builtIn = targets.includes(target);
   const own = hasFunctions(options) || !builtIn ? sources : [];
   const facts = {
@@ -45,6 +47,10 @@ export async function jobKey({ request, target }: BuildJob, sources: readonly st
   };
   return createHash('sha256').update(JSON.stringify(facts, plainly)).digest('hex');
 }
+
+/** `{shape}` in a path stands for the name of each. */
+export const pathsFor = (path: string, shapes: readonly string[]): readonly string[] =>
+  path.includes('{shape}') ? shapes.map((shape) => path.replaceAll('{shape}', shape)) : [path];
 
 /**
  * What JSON has no way to write, in words; functions as one word, since the sources say what is in them. Keys come in

@@ -1,10 +1,12 @@
 /** Whether a config is one: every key is known, and every complaint points at its own. */
 import * as v from 'valibot';
 import { LAYOUTS } from '../compile/layout.js';
+import { BINDINGS, FORMATS } from '../compile/mobile-files.js';
+import { isShapeName } from '../compile/named-shapes.js';
 import { parseRangeMethod } from '../compile/range-method.js';
 import { WEIGHT_WAYS } from '../compile/weight-request.js';
 import { QuantcError } from '../errors/error.js';
-import { PRECISIONS } from '../recipe.js';
+import { parsePrecision } from '../recipe.js';
 import type { Target } from '../target/target.js';
 import type { ModelOptions, QuantcConfig } from './config.js';
 
@@ -37,6 +39,9 @@ const takenBy = <T extends string>(parse: (given: string) => T) =>
     }),
   );
 
+/** Names of shapes are parts of names of files. */
+const shapeName = v.pipe(v.string(), v.check(isShapeName, 'is no name of a shape: letters, digits, _ -'));
+
 /** One term stands for a list of one. */
 const listed = (given: unknown): unknown => (typeof given === 'string' ? [given] : given);
 /** A path stands for a model without options. */
@@ -44,15 +49,19 @@ const spelledOut = (given: unknown): unknown => (typeof given === 'string' ? { m
 
 const options = {
   targets: v.optional(v.pipe(v.array(target), v.minLength(1, 'names no target'))),
-  precision: v.optional(v.picklist(PRECISIONS)),
+  precision: v.optional(takenBy(parsePrecision)),
   calib: v.optional(text),
   eval: v.optional(text),
   layout: v.optional(v.picklist(LAYOUTS)),
+  formats: v.optional(v.array(v.picklist(FORMATS))),
+  binding: v.optional(v.picklist(BINDINGS)),
   ranges: v.optional(takenBy(parseRangeMethod)),
   algorithms: v.optional(texts),
   exclude: v.optional(texts),
+  protect: v.optional(texts),
   wide: v.optional(texts),
   dims: v.optional(v.record(text, positive)),
+  shapes: v.optional(v.record(shapeName, v.record(text, positive))),
   fix: v.optional(v.record(text, v.union([v.number(), v.array(v.number())]))),
   unroll: v.optional(positive),
   kvCache: v.optional(v.boolean()),
@@ -62,11 +71,12 @@ const options = {
   budget: v.optional(v.pipe(v.unknown(), v.transform(listed), texts)),
   strict: v.optional(v.boolean()),
   blockSize: v.optional(positive),
+  damping: v.optional(v.pipe(v.number(), v.finite(), v.minValue(0))),
   weightMethod: v.optional(v.picklist(WEIGHT_WAYS)),
   symmetricWeights: v.optional(v.boolean()),
   half: v.optional(v.boolean()),
   halfInterfaces: v.optional(v.boolean()),
-} as const satisfies Partial<Record<keyof ModelOptions, v.GenericSchema>>;
+} as const satisfies Record<keyof ModelOptions, v.GenericSchema>;
 
 const model = v.strictObject({ model: text, ...options });
 

@@ -29,7 +29,8 @@ export interface StoredFile {
 }
 
 export interface StoredBuild {
-  readonly report: TargetReport;
+  /** One a shape, where the model was compiled for several. */
+  readonly reports: readonly TargetReport[];
   readonly files: readonly StoredFile[];
 }
 
@@ -57,13 +58,17 @@ export class BuildStore {
   }
 
   /** Writes the entry's list of files into a workplace in which a job was done: it says what is whole. */
-  async seal(workplace: string, report: TargetReport, paths: readonly string[]): Promise<StoredBuild> {
+  async seal(
+    workplace: string,
+    reports: readonly TargetReport[],
+    paths: readonly string[],
+  ): Promise<StoredBuild> {
     const files: StoredFile[] = [];
     for (const path of paths) {
       const file = join(workplace, path);
       files.push({ path, bytes: statSync(file).size, sha256: await digestFile(file) });
     }
-    const build = { report, files };
+    const build = { reports, files };
     const text = JSON.stringify(build);
     writeFileSync(join(workplace, ENTRY), `${digestOf(text)}\n${text}\n`);
     return build;

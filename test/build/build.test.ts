@@ -122,6 +122,18 @@ if (process.send && existsSync('${join(folder, marker)}')) {
     expect(existsSync(join(folder, 'lost'))).to.equal(false);
   });
 
+  it('builds a graph a shape, over one file of weights', async () => {
+    config("{ precision: 'int4', weightMethod: 'rtn', shapes: { one: { N: 1 }, eight: { N: 8 } } }");
+    const { manifest } = await run('shapes');
+    const made = manifest.models['net']!;
+    expect(Object.keys(made)).to.deep.equal(['cpu-x64.one', 'cpu-x64.eight']);
+    expect(made['cpu-x64.eight']!.files.map(({ path }) => path).sort()).to.deep.equal([
+      'net/net.cpu-x64.eight.onnx',
+      'net/net.cpu-x64.onnx_data',
+    ]);
+    expect((await run('shapes')).kept).to.equal(1);
+  });
+
   it('says which model is wrong, and leaves what was there', async () => {
     config("{ precision: 'int4', budget: ['size<=0.0001x'] }");
     const before = readFileSync(join(folder, 'dist/manifest.json'));

@@ -30,7 +30,7 @@ describe('store of builds', () => {
     const workplace = store.workplace();
     writeFileSync(join(workplace, 'net.onnx'), Buffer.alloc(bytes, 7));
     writeFileSync(join(workplace, 'net.onnx_data'), Buffer.alloc(bytes, 9));
-    await store.seal(workplace, report, ['net.onnx', 'net.onnx_data']);
+    await store.seal(workplace, [report], ['net.onnx', 'net.onnx_data']);
     store.keep(key, workplace);
     return store;
   }
@@ -51,7 +51,7 @@ describe('store of builds', () => {
   it('gives back what was kept', async () => {
     const store = await filled();
     expect((await taken(store))!.map((each) => each[0])).to.deep.equal([7, 9]);
-    expect(store.find(KEY)!.build.report).to.deep.equal(report);
+    expect(store.find(KEY)!.build.reports).to.deep.equal([report]);
     expect(store.find('b'.repeat(64))).to.equal(undefined);
   });
 
