@@ -91,7 +91,7 @@ describe('build', () => {
   });
 
   it(`gives ${BUILDS} builds at once the same bytes`, async () => {
-    rmSync(join(folder, 'kept'), { recursive: true });
+    rmSync(join(folder, 'kept'), { recursive: true, force: true });
     const names = Array.from({ length: BUILDS }, (_, index) => `out-${index}`);
     await Promise.all(names.map((name) => run(name)));
     const files = (name: string) =>
