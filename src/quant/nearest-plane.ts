@@ -7,8 +7,11 @@
  * before it call for. That is GPTQ (Frantar et al., arXiv 2210.17323, with its order of columns by their inputs'
  * size), without the inverse of A.
  */
+
+import type { MatrixEngine } from '../ir/matrix.js';
 import { type Bounds, roundHalfEven } from './affine.js';
-import { choleskyInPlace } from './cholesky.js';
+import { type Asking, answered, answeredBy } from './asked-products.js';
+import { choleskyInPlace, choleskySteps } from './cholesky.js';
 
 /** A symmetric positive definite matrix prepared for rounding. */
 export interface Metric {
@@ -23,8 +26,28 @@ export interface Metric {
   readonly pivots: Float64Array;
 }
 
+/** Size of a matrix from which an engine is asked for products; smaller ones are done sooner without. */
+const LARGE = 512;
+/** Weights of a row whose errors are carried to the others by one product. */
+const BLOCK = 128;
+
 /** Factors a symmetric matrix [size, size]; undefined when it is not positive definite: add to its diagonal. */
 export function metricOf(matrix: Float64Array, size: number): Metric | undefined {
+  return answered(metricSteps(matrix, size, false));
+}
+
+/** The same, with an engine's products where it is worth while. @throws errors of the engine */
+export async function metricBy(
+  matrix: Float64Array,
+  size: number,
+  engine: MatrixEngine | undefined,
+): Promise<Metric | undefined> {
+  return engine === undefined || size <= LARGE
+    ? metricOf(matrix, size)
+    : await answeredBy(metricSteps(matrix, size, true), engine);
+}
+
+function* metricSteps(matrix: Float64Array, size: number, asks: boolean): Asking<Metric | undefined> {
   const order = Int32Array.from({ length: size }, (_, i) => i);
   order.sort((a, b) => matrix[a * size + a]! - matrix[b * size + b]! || a - b);
   const lower = new Float64Array(size * size);
@@ -32,8 +55,9 @@ export function metricOf(matrix: Float64Array, size: number): Metric | undefined
     const row = order[i]! * size;
     for (let j = 0; j <= i; j++) lower[i * size + j] = matrix[row + order[j]!]!;
   }
-  if (!choleskyInPlace(lower, size)) return undefined;
-  const upper = new Float64Array(size * size);
+  if (!(asks ? yield* choleskySteps(lower, size) : choleskyInPlace(lower, size))) return undefined;
+  // Above the diagonal there is room for it.
+  const upper = lower;
   const diagonal = Float64Array.from(order, (_, i) => lower[i * size + i]!);
   // In tiles: a column of a large matrix touches another page of memory at every step.
   for (let rows = 0; rows < size; rows += TILE) {
@@ -79,47 +103,103 @@ export function nearestPlane(
   });
 }
 
+/** Answers with the number that comes nearest to the one wished for a weight of a row. */
+export type Settle = (row: number, index: number, wished: number) => number;
+
 /**
  * Goes through the weights of each row from the one that counts most to the one that counts least, and asks what each
  * shall be, after what the errors of those before it call for.
  * @param weights [rows, size]
- * @param settle answers with the number that comes nearest to the one wished
  * @returns the cost dᵀ·A·d of each row's errors
  */
-export function settleRows(
-  { size, order, upper, pivots }: Metric,
+export function settleRows(metric: Metric, weights: Float64Array, settle: Settle): Float64Array {
+  return answered(settleSteps(metric, weights, settle, metric.size));
+}
+
+/** How many weights of a row are settled between products, with an engine or without. */
+export const blockFor = (size: number, asks: boolean): number => (asks && size > LARGE ? BLOCK : size);
+
+/**
+ * The same, block by block of the weights of all rows: what the errors of earlier blocks call for in the next is a
+ * product, and asked for. A single block asks for nothing.
+ */
+export function* settleSteps(
+  metric: Metric,
   weights: Float64Array,
-  settle: (row: number, index: number, wished: number) => number,
-): Float64Array {
+  settle: Settle,
+  block: number,
+): Asking<Float64Array> {
+  const { size, upper } = metric;
   const rows = weights.length / size;
   const costs = new Float64Array(rows);
+  // [size, rows]: the errors of the weights settled so far lie together.
+  const errors = new Float64Array(block < size ? size * rows : 0);
+  for (let end = size; end > 0; end -= Math.min(block, end)) {
+    const start = Math.max(0, end - block);
+    const [columns, depth] = [end - start, size - end];
+    let carried: Float64Array | undefined;
+    if (depth > 0) {
+      const b = new Float64Array(columns * depth);
+      for (let i = 0; i < columns; i++)
+        b.set(upper.subarray((start + i) * size + end, (start + i + 1) * size), i * depth);
+      carried = yield { a: errors.subarray(end * rows), b, rows, columns, depth, turned: true };
+    }
+    settleBlock(metric, weights, settle, { start, end, carried, errors, costs });
+  }
+  return costs;
+}
+
+/** Weights from `start` to `end` in the order of the metric. */
+interface Block {
+  readonly start: number;
+  readonly end: number;
+  /** What errors of the weights from `end` on call for, [rows, end − start]. */
+  readonly carried: Float64Array | undefined;
+  /** Gets the errors, [size, rows], unless it is empty. */
+  readonly errors: Float64Array;
+  /** Is added to, a row. */
+  readonly costs: Float64Array;
+}
+
+function settleBlock(
+  { size, order, upper, pivots }: Metric,
+  weights: Float64Array,
+  settle: Settle,
+  { start, end, carried: earlier, errors: all, costs }: Block,
+): void {
+  const rows = costs.length;
+  const width = end - start;
   // Four rows share each reading of the factor.
-  const errors = new Float64Array(4 * size);
+  const errors = new Float64Array(4 * width);
   for (let first = 0; first < rows; first += 4) {
     const lanes = Math.min(4, rows - first);
     errors.fill(0);
-    for (let i = size - 1; i >= 0; i--) {
-      const row = i * size;
+    for (let i = width - 1; i >= 0; i--) {
+      const row = (start + i) * size + start;
       let s0 = 0;
       let s1 = 0;
       let s2 = 0;
       let s3 = 0;
-      for (let j = i + 1, at = 4 * j; j < size; j++, at += 4) {
+      for (let j = i + 1, at = 4 * j; j < width; j++, at += 4) {
         const u = upper[row + j]!;
         s0 += u * errors[at]!;
         s1 += u * errors[at + 1]!;
         s2 += u * errors[at + 2]!;
         s3 += u * errors[at + 3]!;
       }
-      const index = order[i]!;
+      const index = order[start + i]!;
       for (let lane = 0; lane < lanes; lane++) {
-        const carried = lane === 0 ? s0 : lane === 1 ? s1 : lane === 2 ? s2 : s3;
+        let carried = lane === 0 ? s0 : lane === 1 ? s1 : lane === 2 ? s2 : s3;
+        if (earlier !== undefined) carried += earlier[(first + lane) * width + i]!;
         const weight = weights[(first + lane) * size + index]!;
         const error = settle(first + lane, index, weight - carried) - weight;
         errors[4 * i + lane] = error;
-        costs[first + lane]! += pivots[i]! * (error + carried) * (error + carried);
+        costs[first + lane]! += pivots[start + i]! * (error + carried) * (error + carried);
       }
     }
+    if (all.length === 0) continue;
+    for (let i = 0; i < width; i++) {
+      for (let lane = 0; lane < lanes; lane++) all[(start + i) * rows + first + lane] = errors[4 * i + lane]!;
+    }
   }
-  return costs;
 }

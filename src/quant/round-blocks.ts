@@ -3,13 +3,16 @@
  * are multiplied with, then integers are chosen by `settleRows`, so that their errors add up to little in the product.
  */
 import { f16round } from '@petamoriken/float16';
+import type { MatrixEngine } from '../ir/matrix.js';
 import { roundHalfEven } from './affine.js';
+import { type Asking, answered, answeredBy } from './asked-products.js';
 import { type BlockFit, type BlockGrid, fitBlock } from './block-fit.js';
 import { type BlockBytes, BlockPacker, type BlockSpec, blockLayoutOf } from './block-weight.js';
-import { type Metric, settleRows } from './nearest-plane.js';
+import { blockFor, type Metric, settleSteps } from './nearest-plane.js';
 
-/** Columns of the product that are rounded at a time. */
+/** Columns of the product that are rounded at a time, and with an engine's products. */
 const COLUMNS = 64;
+const COLUMNS_BY_ENGINE = 1024;
 
 /** What is to be rounded, at any bits and in blocks of any size. */
 export type RoundSpec = Omit<BlockSpec, 'bits'> & BlockGrid;
@@ -34,28 +37,56 @@ export function roundInto(
   metrics: readonly Metric[],
   put: PutBlock,
 ): void {
+  answered(roundSteps(values, spec, metrics, put, false));
+}
+
+/** The same, with an engine's products where it is worth while. @throws errors of the engine */
+export async function roundIntoBy(
+  engine: MatrixEngine | undefined,
+  values: Float32Array,
+  spec: RoundSpec,
+  metrics: readonly Metric[],
+  put: PutBlock,
+): Promise<void> {
+  if (engine === undefined) roundInto(values, spec, metrics, put);
+  else await answeredBy(roundSteps(values, spec, metrics, put, true), engine);
+}
+
+function* roundSteps(
+  values: Float32Array,
+  spec: RoundSpec,
+  metrics: readonly Metric[],
+  put: PutBlock,
+  asks: boolean,
+): Asking<void> {
   const { axis } = spec;
   const { inner, columns } = blockLayoutOf(spec);
   const importance = importanceOf(metrics, inner);
-  for (let first = 0; first < columns; first += COLUMNS) {
-    const count = Math.min(COLUMNS, columns - first);
+  const step = asks ? COLUMNS_BY_ENGINE : COLUMNS;
+  for (let first = 0; first < columns; first += step) {
+    const count = Math.min(step, columns - first);
     const weights = new Float32Array(count * inner);
     for (let c = 0; c < count; c++) {
       for (let k = 0; k < inner; k++)
         weights[c * inner + k] = values[axis === 0 ? k * columns + first + c : (first + c) * inner + k]!;
     }
-    roundColumns(weights, first, spec, metrics, importance, put);
+    yield* roundColumns(weights, first, { spec, metrics, importance, put, asks });
   }
 }
 
-function roundColumns(
+interface Rounding {
+  readonly spec: RoundSpec;
+  readonly metrics: readonly Metric[];
+  readonly importance: Float32Array;
+  readonly put: PutBlock;
+  readonly asks: boolean;
+}
+
+function* roundColumns(
   weights: Float32Array,
   first: number,
-  spec: RoundSpec,
-  metrics: readonly Metric[],
-  importance: Float32Array,
-  put: PutBlock,
-): void {
+  { spec, metrics, importance, put, asks }: Rounding,
+): Asking<void> {
   const { blockSize } = spec;
   const { inner, blocks } = blockLayoutOf(spec);
   const count = weights.length / inner;
@@ -71,11 +102,12 @@ function roundColumns(
   // What integers of a column cost together is known once they are settled: the width of its grids is chosen by it.
   let best: Settled | undefined;
   for (const width of widthsFor(spec)) {
-    const settled = settleColumns(
+    const settled: Settled = yield* settleColumns(
       weights,
       fits.map((fit) => narrowed(fit, width, spec)),
       spec,
       metrics,
+      asks,
     );
     if (best === undefined) best = settled;
     else takeCheaper(best, settled, inner, blocks);
@@ -111,33 +143,35 @@ function narrowed({ scale, zeroPoint }: BlockFit, width: number, { half }: Round
   return { scale: width === 1 || smaller === 0 ? scale : smaller, zeroPoint };
 }
 
-function settleColumns(
+function* settleColumns(
   weights: Float32Array,
   fits: BlockFit[],
   spec: RoundSpec,
   metrics: readonly Metric[],
-): Settled {
+  asks: boolean,
+): Asking<Settled> {
   const { bits, blockSize } = spec;
   const { inner, blocks } = blockLayoutOf(spec);
   const full = 2 ** bits - 1;
   const count = weights.length / inner;
   const integers = new Uint8Array(weights.length);
   const costs = new Float64Array(count);
-  metrics.forEach((metric, part) => {
+  for (const [part, metric] of metrics.entries()) {
     const from = part * metric.size;
     const own = new Float64Array(count * metric.size);
     for (let c = 0; c < count; c++)
       own.set(weights.subarray(c * inner + from, c * inner + from + metric.size), c * metric.size);
-    const found = settleRows(metric, own, (row, index, wished) => {
+    const settle = (row: number, index: number, wished: number): number => {
       const at = from + index;
       const { scale, zeroPoint } = fits[row * blocks + Math.floor(at / blockSize)]!;
       const nearest = scale === 0 ? zeroPoint : roundHalfEven(wished / scale) + zeroPoint;
       const integer = Math.min(Math.max(nearest, 0), full);
       integers[row * inner + at] = integer;
       return (integer - zeroPoint) * scale;
-    });
+    };
+    const found = yield* settleSteps(metric, own, settle, blockFor(metric.size, asks));
     for (let c = 0; c < count; c++) costs[c]! += found[c]!;
-  });
+  }
   return { fits, integers, costs };
 }
 
