@@ -1,8 +1,8 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { QuantcError } from '../../errors/error.js';
 import { reportPage } from '../../report/html/page.js';
-import type { Report } from '../../report/report.js';
+import { readReport } from '../../report/read-report.js';
 import { print } from '../terminal.js';
 
 interface Options {
@@ -39,20 +39,4 @@ function run(path: string, { out = path.replace(/(?:\.json)?$/, '.html') }: Opti
     });
   }
   print(`${out}\n`);
-}
-
-/** @throws QuantcError E_REPORT_READ */
-function readReport(file: string): Report {
-  let cause: unknown;
-  try {
-    const report = JSON.parse(readFileSync(file, 'utf8')) as Partial<Report> | null;
-    if (typeof report?.quantc === 'string' && Array.isArray(report.targets)) return report as Report;
-  } catch (error) {
-    cause = error;
-  }
-  throw new QuantcError('E_REPORT_READ', cause ? (cause as Error).message : 'it is no report of quantc', {
-    place: { file },
-    hint: 'Give the quantc.report.json that `quantc compile` wrote.',
-    cause,
-  });
 }
