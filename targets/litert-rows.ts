@@ -33,6 +33,17 @@ const product = (op: string, kernel: string, weightAxis: (node: Node) => number)
 const sixth = (node: Node): true | string =>
   Math.abs(6 * node.float('alpha', 0.2) - 1) < 1e-6 || `its slope is ${node.float('alpha', 0.2)}, not 1/6`;
 
+/** Windows as large as the image: a MEAN, whose grid is its own. What averages by windows gives the grid that it reads. */
+const wholeImage = (node: Node): true | string => {
+  const image = node.inputs[0]?.shape?.slice(2);
+  const window = node.ints('kernel_shape', []);
+  const plain = ['pads', 'dilations'].every((each, at) => node.ints(each, []).every((value) => value === at));
+  const whole = image?.every((dim, axis) => dim === window[axis]) === true;
+  return (
+    (plain && whole && !/^SAME/.test(node.string('auto_pad', ''))) || 'its windows are parts of the image'
+  );
+};
+
 /** A weight matrix; a stack of them is multiplied as data. */
 const matrix = (node: Node): true | string =>
   (node.inputs[1]?.isConstant === true && node.inputs[1].shape?.length === 2) ||
@@ -68,6 +79,7 @@ export const litertRows: readonly TargetRow[] = [
   row('ReduceSum', 'SUM', { inputs: ['activation', 'as-is'] }),
   row('Concat', 'CONCATENATION', { output: 'shared' }),
   moved('MaxPool', 'MAX_POOL_2D'),
+  row('AveragePool', 'MEAN', { when: wholeImage }),
   moved('AveragePool', 'AVERAGE_POOL_2D'),
   moved('GlobalMaxPool', 'REDUCE_MAX'),
   moved('ReduceMax', 'REDUCE_MAX'),

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { openData } from '../../src/calibration/data.js';
 import { compile } from '../../src/compile.js';
-import { encodeModel, parseModel } from '../../src/index.js';
+import { encodeModel, parseModel, planStatic } from '../../src/index.js';
 import { readModel } from '../../src/onnx/read.js';
 import { withSession } from '../../src/runtime/session.js';
 import { npuLitert } from '../../targets/npu-litert.js';
@@ -46,6 +46,19 @@ async function distance(model: string, file: Uint8Array): Promise<number> {
 }
 
 describe('npu-litert', () => {
+  for (const [window, output] of [
+    [8, 'own'],
+    [4, 'same'],
+  ] as const) {
+    it(`gives a mean over ${window} × ${window} of 8 × 8 the grid of ${output === 'own' ? 'the mean' : 'what it reads'}`, () => {
+      const { graph } = parseModel(
+        `<ir_version: 10, opset_import: ["" : 21]> g (float[1,3,8,8] x) => (float[1,3,${8 / window},${8 / window}] y) { y = AveragePool <kernel_shape = [${window}, ${window}]> (x) }`,
+      );
+      const plan = planStatic(graph, npuLitert);
+      expect([...plan.nodes.values()][0]?.row.output, [...plan.declined.values()].join()).to.equal(output);
+    });
+  }
+
   let out: string;
   beforeEach(() => {
     out = mkdtempSync(join(tmpdir(), 'quantc-litert-'));

@@ -131,6 +131,15 @@ const CASES: readonly Case[] = [
     ops: ['AVERAGE_POOL_2D', 'QUANTIZE'],
   },
   {
+    name: 'AveragePool over the whole image',
+    from: '1,3,8,8',
+    to: '1,3,1,1',
+    grid: [0.002, 5],
+    body: 'y = AveragePool <kernel_shape = [8,8]> (x)',
+    ops: ['MEAN'],
+    steps: 8,
+  },
+  {
     name: 'GlobalAveragePool',
     from: '1,3,8,8',
     to: '1,3,1,1',

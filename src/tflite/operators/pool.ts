@@ -1,4 +1,5 @@
 /** Pools: windows, and whole images. */
+import type { Node } from '../../ir/graph.js';
 import type { Emitter, Operand } from '../emitter.js';
 import { isDequantize } from '../grid.js';
 import { axisIn, type Layout } from '../layout.js';
@@ -101,9 +102,22 @@ const global =
   (unit, e) =>
     reduce(unit, e, op, range(2, shapeOf(unit.node.inputs[0]!).length), true);
 
+/** The window is the image, without padding: the mean may then have a grid of its own, finer than that of what it reads. */
+function averagesAll(node: Node): boolean {
+  const image = shapeOf(node.inputs[0]!).slice(2);
+  const window = node.ints('kernel_shape', []);
+  const plain = ['pads', 'dilations'].every((each, at) => node.ints(each, []).every((value) => value === at));
+  return (
+    plain && !/^SAME/.test(node.string('auto_pad', '')) && image.every((dim, axis) => dim === window[axis])
+  );
+}
+
+const average: Lowering['lower'] = (unit, e) =>
+  (averagesAll(unit.node) ? global('MEAN') : pool('AVERAGE_POOL_2D'))(unit, e);
+
 export const POOLS: Readonly<Record<string, Lowering>> = {
   MaxPool: { int8: true, layout: 'last', lower: pool('MAX_POOL_2D') },
-  AveragePool: { int8: true, layout: 'last', lower: pool('AVERAGE_POOL_2D') },
+  AveragePool: { int8: true, layout: 'last', lower: average },
   GlobalAveragePool: { int8: true, layout: 'any', lower: global('MEAN') },
   GlobalMaxPool: { int8: true, layout: 'any', lower: global('REDUCE_MAX') },
 };
