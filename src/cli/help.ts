@@ -12,6 +12,7 @@ export const COMMANDS = {
   diff: 'what changed from one report to another',
   inspect: 'sizes, types, operators, inputs and outputs of a model',
   print: "a model as text, in ONNX's own syntax",
+  doctor: 'what of the installation works, and what mends it',
   targets: 'the executors that quantc compiles for',
   passes: 'the rewrites that it makes, in their order',
 } as const satisfies Readonly<Record<string, string>>;

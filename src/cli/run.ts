@@ -19,6 +19,7 @@ const LOADERS: Readonly<Record<CommandName, () => Promise<{ make(): Command }>>>
   diff: () => import('./commands/diff.js'),
   inspect: () => import('./commands/inspect.js'),
   print: () => import('./commands/print.js'),
+  doctor: () => import('./commands/doctor.js'),
   targets: () => import('./commands/targets.js'),
   passes: () => import('./commands/passes.js'),
 };
