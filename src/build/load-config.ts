@@ -34,7 +34,13 @@ export async function loadConfig(path?: string): Promise<LoadedConfig> {
   let exported: unknown;
   try {
     const { createJiti } = await import('jiti');
-    const jiti = createJiti(file, { fsCache: false, moduleCache: true, tryNative: false });
+    // quantc itself is no TypeScript that wants reading: every module of it would be.
+    const jiti = createJiti(file, {
+      fsCache: false,
+      moduleCache: true,
+      tryNative: false,
+      nativeModules: ['quantc'],
+    });
     exported = await jiti.import(file, { default: true });
   } catch (cause) {
     if (cause instanceof QuantcError) throw cause;
