@@ -3,6 +3,7 @@ import { basename } from 'node:path';
 import { unrollFact } from '../passes/lower-recurrent.js';
 import { originalNames } from '../passes/shorten-names.js';
 import { resolveTargets } from '../targets/index.js';
+import { unlessQuantized } from './compile/came-quantized.js';
 import { exclusionOf } from './compile/exclusion.js';
 import { judgeFile, verdictFor } from './compile/provider-verdict.js';
 import { type Specialization, specializeFor } from './compile/specialize.js';
@@ -66,9 +67,11 @@ export async function explain(request: ExplainRequest): Promise<Explanation> {
   const { onPass } = request;
   const options = { engine: rangeless(), ledger, facts, ...(onPass && { onPass }) };
   await runPipeline(model, recipe.canonicalize, options);
+  const { adapt, quantize } = await unlessQuantized(recipe, model, target!, precision, request, ledger);
+  await runPipeline(model, adapt, options);
   exclusionFact.set({ facts }, exclusionOf(model, request.exclude ?? []));
   for (const graph of model.graphs()) for (const node of graph.nodes()) ledger.record(node, {});
-  await runPipeline(model, recipe.quantize, options);
+  await runPipeline(model, quantize, options);
   await runPipeline(model, recipe.finish, options);
   const verdict = await verdictFor(model, target!, originalNames.find({ facts }));
   return {

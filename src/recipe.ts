@@ -121,6 +121,8 @@ const IN_HALF: readonly Pass[] = [convertToHalf, moveBatchTransposes, nameNodes]
 /** The passes of one compilation: first those that change no result, then those that make it small. */
 export interface Recipe {
   readonly canonicalize: readonly Pass[];
+  /** Into the executor's own operators, and away from those that it lacks; these change no result either. */
+  readonly adapt: readonly Pass[];
   readonly quantize: readonly Pass[];
   readonly finish: readonly Pass[];
 }
@@ -209,8 +211,8 @@ export function recipeFor(
   rewriting: Rewriting = {},
 ): Recipe {
   return {
-    canonicalize: [
-      ...canonicalization,
+    canonicalize: canonicalization,
+    adapt: [
       ...fusionsNamed(rewriting.fusions ?? [], rewriting.kvCache),
       ...loweringsNamed(rewriting.lowerings ?? []),
     ],

@@ -77,6 +77,12 @@ export class Ledger {
     this.notes.push(pass === undefined ? { level, code, message } : { level, code, message, pass });
   }
 
+  /** Takes notes back that a later decision made untrue. */
+  withdraw(code: string): void {
+    for (let at = this.notes.length - 1; at >= 0; at--)
+      if (this.notes[at]!.code === code) this.notes.splice(at, 1);
+  }
+
   get rows(): LedgerRow[] {
     return [...this.#rows.values()];
   }
