@@ -58,7 +58,7 @@ async function together(
   });
   const weights = new Map<Value, Tensor>();
   const round = rounding.adaptive ? adaptively(context) : roundInto;
-  await visitLayers(model, products, rounding, context, async ({ tensor, axis }, metrics) => {
+  await visitLayers(model, products, rounding, context, undefined, async ({ tensor, axis }, metrics) => {
     const own = spec(tensor, axis);
     const widened = new Widened(own);
     await round(tensor.toFloat32(), own, metrics, (...block) => widened.put(...block));

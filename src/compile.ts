@@ -42,6 +42,7 @@ import { recipeFor } from './recipe.js';
 import { type FileFacts, type Proof, reportText, type TargetReport } from './report/report.js';
 import { VERSION } from './report/version.js';
 import { createEngine } from './runtime/engine.js';
+import { withProducts } from './runtime/products.js';
 import { exclusionFact, floatModelFact, judgedByLikeness, targetFact } from './target/facts.js';
 import { type BytesGoal, type MixGoal, mixFact, mixGoalFact } from './target/mix.js';
 import { profiled } from './target/profiled.js';
@@ -188,6 +189,7 @@ async function compileFor(
       return meeting ? meeting.join(found) : found;
     },
     remember: (kind, key, compute) => cache.remember(kind, key, compute),
+    withProducts: (use) => withProducts({ threads, maxBytes: maxMemory / 2 }, use),
     onSearch(share) {
       if (share === 0) enter('search');
       else progress('search')(share);

@@ -21,6 +21,7 @@ export * from './ir/edit.js';
 export { Graph, LocalFunction, Model, Node, Value } from './ir/graph.js';
 export { type InlineOptions, inlineGraph } from './ir/inline.js';
 export { largestMagnitude } from './ir/magnitude.js';
+export type { GramSum, MatrixEngine, MatrixProduct } from './ir/matrix.js';
 export { type HalfType, narrowed } from './ir/narrowed.js';
 export * from './ir/real.js';
 export { scaledAlong } from './ir/scaled.js';
@@ -71,7 +72,13 @@ export { type ErrorFacts, ErrorSum, errorOf } from './quant/error.js';
 export type { FittedScales, ScaleSearch } from './quant/fit.js';
 export { chooseWithin, type KnapsackOption } from './quant/knapsack.js';
 export { type Granularity, type Layout, layoutOf } from './quant/layout.js';
-export { type Metric, metricOf, nearestPlane, type RowsToRound } from './quant/nearest-plane.js';
+export {
+  type Metric,
+  metricBy,
+  metricOf,
+  nearestPlane,
+  type RowsToRound,
+} from './quant/nearest-plane.js';
 export { pack, unpack } from './quant/pack.js';
 export { dequantize, type QuantizedArray, type QuantizeSpec, quantize } from './quant/quantize.js';
 export {
@@ -80,6 +87,7 @@ export {
   type RoundSpec,
   roundBlocks,
   roundInto,
+  roundIntoBy,
 } from './quant/round-blocks.js';
 export { simulatedBytes, simulatedWeight, Widened } from './quant/simulate.js';
 export {
@@ -103,6 +111,7 @@ export {
   type Verdict,
 } from './rewrite/rewrite.js';
 export * from './target/conditions.js';
+export { leadsToLog } from './target/eight-bits.js';
 export * from './target/facts.js';
 export { constantAtLoad } from './target/folded.js';
 export * from './target/mix.js';

@@ -2,9 +2,10 @@
 import {
   cloneModel,
   isStatic,
+  type MatrixEngine,
   type Metric,
   type Model,
-  metricOf,
+  metricBy,
   type PassContext,
   type Rounding,
   setConstant,
@@ -30,6 +31,7 @@ const DAMPING = 0.01;
 /**
  * Shows every product with the metric of its input. In sequence, what products before it became counts among what it
  * reads: moments are then taken again behind each of them (GPTQ's true-sequential).
+ * @param matrices computes moments and factors of large inputs
  * @param visit answers with what the product's weight becomes, in its own layout; nothing where that is not known
  */
 export async function visitLayers<P extends Product>(
@@ -37,19 +39,20 @@ export async function visitLayers<P extends Product>(
   products: readonly P[],
   { sequential = false, damping = DAMPING }: Rounding,
   context: PassContext,
+  matrices: MatrixEngine | undefined,
   visit: (product: P, metrics: Metric[]) => Promise<Float32Array | undefined> | Float32Array | undefined,
 ): Promise<void> {
   const copy = sequential ? cloneModel(model) : undefined;
   const changed = new Set<Value>();
-  const groups = groupsOf(model, products);
+  const groups = groupsOf(model, products, context, matrices?.largest);
   for (const group of copy ? groups.flat().map((layer) => [layer]) : groups) {
     const own = group.map((layer) => {
       const [{ node, input }] = layer.readers as [MomentReader];
       return copy ? { ...layer, readers: [{ node, input: copy.values.get(input)! }] } : layer;
     });
-    const moments = await momentsOf(copy?.model ?? model, own, SAMPLES, context);
+    const moments = await momentsOf(copy?.model ?? model, own, SAMPLES, context, matrices);
     for (const [at, layer] of own.entries()) {
-      const metrics = metricsOf(moments.get(layer.readers[0]!)!, damping);
+      const metrics = await metricsOf(moments.get(layer.readers[0]!)!, damping, matrices);
       if (metrics === undefined) continue;
       for (const product of group[at]!.products) {
         const values = await visit(product, metrics);
@@ -69,7 +72,12 @@ interface Layer<P extends Product> extends MomentLayer {
 }
 
 /** Layers in order, as many at a time as there is room for. */
-function groupsOf<P extends Product>(model: Model, products: readonly P[]): Layer<P>[][] {
+function groupsOf<P extends Product>(
+  model: Model,
+  products: readonly P[],
+  { ledger }: PassContext,
+  largest: number | undefined,
+): Layer<P>[][] {
   const byInput = new Map<Value, P[]>();
   for (const product of products) {
     const { node, tensor, axis } = product;
@@ -85,8 +93,12 @@ function groupsOf<P extends Product>(model: Model, products: readonly P[]): Laye
     const size = tensor.shape[axis]!;
     const readers: MomentReader[] = [{ node, input }];
     const layer: Layer<P> = { size, groups: 1, kernel: [], readers, products: own };
-    const parts = partsOf(layer);
+    const parts = partsOf(layer, largest);
     if (parts === undefined) continue;
+    if (parts > 1) {
+      const message = `${input.name}: its ${size} elements are taken as ${parts} parts that have nothing to do with each other`;
+      ledger.note('info', 'weights-parts', `${message}, a matrix of all would take too much memory or time`);
+    }
     const bytes = (12 * size * size) / parts;
     if (groups.length === 0 || bytes > room) {
       groups.push([]);
@@ -99,25 +111,35 @@ function groupsOf<P extends Product>(model: Model, products: readonly P[]): Laye
 }
 
 /** Nothing where samples tell nothing: all zeros, or not finite. */
-export function metricsOf({ second }: Moments, damping = DAMPING): Metric[] | undefined {
+async function metricsOf(
+  { second }: Moments,
+  damping: number,
+  matrices: MatrixEngine | undefined,
+): Promise<Metric[] | undefined> {
   const metrics: Metric[] = [];
   for (const matrix of second) {
     const size = Math.sqrt(matrix.length);
     let trace = 0;
     for (let i = 0; i < size; i++) trace += matrix[i * size + i]!;
     if (!(trace > 0 && Number.isFinite(trace))) return undefined;
-    const metric = damped(matrix, size, trace / size, damping);
+    const metric = await damped(matrix, trace / size, damping, matrices);
     if (metric === undefined) return undefined;
     metrics.push(metric);
   }
   return metrics;
 }
 
-function damped(matrix: Float64Array, size: number, mean: number, least: number): Metric | undefined {
+async function damped(
+  matrix: Float64Array,
+  mean: number,
+  least: number,
+  matrices: MatrixEngine | undefined,
+): Promise<Metric | undefined> {
+  const size = Math.sqrt(matrix.length);
   for (let damping = least; damping <= 1; damping *= 10) {
     const raised = matrix.slice();
     for (let i = 0; i < size; i++) raised[i * size + i]! += mean * damping;
-    const metric = metricOf(raised, size);
+    const metric = await metricBy(raised, size, matrices);
     if (metric !== undefined) return metric;
   }
   return undefined;

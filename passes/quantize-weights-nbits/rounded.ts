@@ -3,10 +3,11 @@ import {
   type BlockBytes,
   BlockPacker,
   type BlockSpec,
+  type MatrixEngine,
   type Model,
   type PassContext,
   QuantcError,
-  roundInto,
+  roundIntoBy,
   type Tensor,
   type WeightBits,
   type WeightChoice,
@@ -57,23 +58,29 @@ export async function roundedWeights(
     context.ledger.note('info', 'weights-together', message);
     return rounded;
   }
-  const round = rounding?.adaptive ? adaptively(context) : roundInto;
-  await visitLayers(model, products, rounding ?? {}, context, async (product, metrics) => {
-    const tensor = storedAs(product.tensor) ?? product.tensor;
-    const axis = tensor === product.tensor ? product.axis : 1;
-    if (rounded.has(tensor)) return undefined;
-    const spec = specOf(tensor, axis, product.plan);
-    const packer = new BlockPacker(spec);
-    const widened = new Widened(spec);
-    await round(tensor.toFloat32(), spec, metrics, (...block) => {
-      packer.put(...block);
-      widened.put(...block);
+  const { withProducts } = context.engine;
+  const roundAll = async (matrices?: MatrixEngine): Promise<void> => {
+    const round: ReturnType<typeof adaptively> = rounding?.adaptive
+      ? adaptively(context)
+      : (...what) => roundIntoBy(matrices, ...what);
+    await visitLayers(model, products, rounding ?? {}, context, matrices, async (product, metrics) => {
+      const tensor = storedAs(product.tensor) ?? product.tensor;
+      const axis = tensor === product.tensor ? product.axis : 1;
+      if (rounded.has(tensor)) return undefined;
+      const spec = specOf(tensor, axis, product.plan);
+      const packer = new BlockPacker(spec);
+      const widened = new Widened(spec);
+      await round(tensor.toFloat32(), spec, metrics, (...block) => {
+        packer.put(...block);
+        widened.put(...block);
+      });
+      const { bits, blockSize } = spec;
+      rounded.set(tensor, { axis, bits, blockSize, bytes: packer.bytes });
+      context.changed('rounded together with the other weights of the product', product.node);
+      return tensor === product.tensor ? widened.values : undefined;
     });
-    const { bits, blockSize } = spec;
-    rounded.set(tensor, { axis, bits, blockSize, bytes: packer.bytes });
-    context.changed('rounded together with the other weights of the product', product.node);
-    return tensor === product.tensor ? widened.values : undefined;
-  });
+  };
+  await (withProducts === undefined ? roundAll() : withProducts(roundAll));
   return rounded;
 }
 

@@ -7,7 +7,9 @@ import {
   addInitializer,
   cloneModel,
   createNode,
+  type GramSum,
   type Graph,
+  type MatrixEngine,
   type Model,
   type Node,
   type PassContext,
@@ -44,12 +46,18 @@ export interface MomentLayer<R extends MomentReader = MomentReader> {
 /** Largest part: its matrix takes 40 MB, and factoring it some seconds. Larger groups are cut, as if independent. */
 const LARGEST_PART = 2304;
 
-/** Into how many parts the rows of a layer's weight are cut, all groups together; undefined when they cannot be. */
-export function partsOf({ groups, size, kernel }: MomentLayer): number | undefined {
+/** Parts of a product's input whose moments an engine sums: smaller ones are done in the graph, where they cost little. */
+const SUMMED_FROM = 512;
+
+/**
+ * Into how many parts the rows of a layer's weight are cut, all groups together; undefined when they cannot be.
+ * @param largest rows of a part
+ */
+export function partsOf({ groups, size, kernel }: MomentLayer, largest = LARGEST_PART): number | undefined {
   const taps = kernel.reduce((product, extent) => product * extent, 1);
   const channels = size / taps;
   for (let cuts = 1; cuts <= channels; cuts++) {
-    if (channels % cuts === 0 && size / cuts <= LARGEST_PART) return groups * cuts;
+    if (channels % cuts === 0 && size / cuts <= largest) return groups * cuts;
   }
   return undefined;
 }
@@ -65,10 +73,13 @@ interface Sampled {
   readonly reader: MomentReader;
   readonly parts: number;
   stride: number;
+  /** Its x leave the graph, and the engine sums their products. */
+  readonly summed: boolean;
 }
 
 /**
  * Runs the model over the first samples and sums the moments of the inputs of all readers of some layers.
+ * @param products sums the moments of large products, which may then have parts as large as it has room for
  * @returns in the order of the layers, and of their readers
  */
 export async function momentsOf<R extends MomentReader>(
@@ -76,42 +87,61 @@ export async function momentsOf<R extends MomentReader>(
   layers: readonly MomentLayer<R>[],
   samples: number,
   context: PassContext,
+  products?: MatrixEngine,
 ): Promise<Map<R, Moments>> {
-  const wanted: (Sampled & { readonly reader: R })[] = layers.flatMap((layer) =>
-    layer.readers.map((reader) => ({ layer, reader, parts: partsOf(layer)!, stride: 1 })),
-  );
+  const wanted: (Sampled & { readonly reader: R })[] = layers.flatMap((layer) => {
+    const parts = partsOf(layer, products?.largest)!;
+    const rows = (layer.size * layer.groups) / parts;
+    const summed = products !== undefined && layer.kernel.length === 0 && rows > SUMMED_FROM;
+    return layer.readers.map((reader) => ({ layer, reader, parts, stride: 1, summed }));
+  });
   await chooseStrides(model, wanted, samples, context);
   const probe = withMoments(model, wanted, context);
-  const sums = wanted.map(({ layer, parts }) => {
+  const sums = wanted.map(({ layer, parts, summed }) => {
     const rows = (layer.size * layer.groups) / parts;
     return {
-      second: Array.from({ length: parts }, () => new Float64Array(rows * rows)),
+      second: Array.from({ length: summed ? 0 : parts }, () => new Float64Array(rows * rows)),
+      grams: Array.from({ length: summed ? parts : 0 }, () => products!.gram(rows)),
       mean: new Float64Array(layer.size * layer.groups),
       count: 0,
     };
   });
-  await context.engine.watch!(probe.model, probe.outputs.flat(), samples, (seen) => {
-    sums.forEach((sum, i) => {
+  await context.engine.watch!(probe.model, probe.outputs.flat(), samples, async (seen) => {
+    for (const [i, sum] of sums.entries()) {
       const [second, first, size] = probe.outputs[i]!.map((value) => seen.get(value)!) as [
         Tensor,
         Tensor,
         Tensor,
       ];
-      const products = second.toFloat32();
+      const values = second.toFloat32();
       sum.second.forEach((matrix, part) => {
-        add(matrix, products, part * matrix.length);
+        add(matrix, values, part * matrix.length);
       });
+      await addColumns(sum.grams, values);
       add(sum.mean, first.toFloat32(), 0);
       sum.count += size.toNumbers()[0]! / sum.mean.length;
-    });
+    }
   });
-  return new Map(
-    wanted.map(({ reader }, i) => {
-      const { second, mean, count } = sums[i]!;
-      for (const array of [...second, mean]) for (let k = 0; k < array.length; k++) array[k]! /= count;
-      return [reader, { second, mean, count }];
-    }),
-  );
+  const moments = new Map<R, Moments>();
+  for (const [i, { reader }] of wanted.entries()) {
+    const { second, grams, mean, count } = sums[i]!;
+    for (const gram of grams) second.push(await gram.finish());
+    for (const array of [...second, mean]) for (let k = 0; k < array.length; k++) array[k]! /= count;
+    moments.set(reader, { second, mean, count });
+  }
+  return moments;
+}
+
+/** @param x [count, size], of which each sum takes an equal part of the columns */
+async function addColumns(grams: readonly GramSum[], x: Float32Array): Promise<void> {
+  if (grams.length === 1) return grams[0]!.add(x);
+  for (const [part, gram] of grams.entries()) {
+    const rows = gram.size;
+    const own = new Float32Array(x.length / grams.length);
+    for (let row = 0, from = part * rows; from < x.length; row++, from += rows * grams.length)
+      own.set(x.subarray(from, from + rows), row * rows);
+    await gram.add(own);
+  }
 }
 
 function add(sum: Float64Array, values: Float32Array, offset: number): void {
@@ -151,12 +181,15 @@ async function chooseStrides(
   });
 }
 
-/** A copy of the model whose only outputs are, for each reader, Σ x·xᵀ [parts, k, k], Σ x [parts, k], and elements of x. */
+/**
+ * A copy of the model whose only outputs are, for each reader, Σ x·xᵀ [parts, k, k] or else x [columns, parts · k], then
+ * Σ x [parts, k], and elements of x.
+ */
 function withMoments(model: Model, wanted: readonly Sampled[], context: PassContext) {
   const copy = cloneModel(model);
   const { graph } = copy.model;
   copy.model.opsets.set('com.microsoft', 1);
-  const outputs = wanted.map(({ layer, reader, parts, stride }) => {
+  const outputs = wanted.map(({ layer, reader, parts, stride, summed }) => {
     const input = copy.values.get(reader.input)!;
     const rows = (layer.size * layer.groups) / parts;
     const columns =
@@ -164,9 +197,11 @@ function withMoments(model: Model, wanted: readonly Sampled[], context: PassCont
         ? unfolded(graph, input, layer, reader.node, stride)
         : products(graph, input, layer);
     const x = make(graph, 'Reshape', [columns, ints(graph, [0, parts, rows, -1])]);
-    const square = make(graph, 'FusedMatMul', [x, x], { transB: 1 }, 'com.microsoft');
+    const square = () => make(graph, 'FusedMatMul', [x, x], { transB: 1 }, 'com.microsoft');
     return [
-      make(graph, 'ReduceSum', [square, ints(graph, [0])], { keepdims: 0 }),
+      summed
+        ? make(graph, 'Reshape', [input, ints(graph, [-1, layer.size])])
+        : make(graph, 'ReduceSum', [square(), ints(graph, [0])], { keepdims: 0 }),
       make(graph, 'ReduceSum', [x, ints(graph, [0, 3])], { keepdims: 0 }),
       make(graph, 'Size', [x]),
     ];

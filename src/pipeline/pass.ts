@@ -1,4 +1,5 @@
 import type { Graph, Model, Node, Value } from '../ir/graph.js';
+import type { MatrixEngine } from '../ir/matrix.js';
 import type { Tensor } from '../ir/tensor.js';
 import type { Judge } from './judge.js';
 import type { Ledger } from './ledger.js';
@@ -70,6 +71,11 @@ export interface Engine {
     samples: number,
     see: (seen: ReadonlyMap<Value, Tensor>) => void | Promise<void>,
   ): Promise<void>;
+  /**
+   * Opens an engine for products of large matrices and releases it behind `use`. Absent where there is none: then
+   * such products are plain loops, which take a large matrix a hundred times as long.
+   */
+  withProducts?<T>(use: (products: MatrixEngine) => Promise<T>): Promise<T>;
   /**
    * SHA-256 over what the first calibration samples feed to the model, all of them where no number is said: for keys
    * of {@link remember}. Absent when there are no samples.

@@ -2,10 +2,10 @@
  * Algorithms that ask for products of matrices while they run. Each is written once, as a generator of what it asks for:
  * an engine answers, or plain loops do where there is none.
  */
-import type { MatrixEngine, MatrixProduct } from '../ir/matrix.js';
+import type { Floats, MatrixEngine, MatrixProduct } from '../ir/matrix.js';
 
 /** Yields products that it wants and is sent their results, [rows, columns]; returns what it found. */
-export type Asking<T> = Generator<MatrixProduct, T, Float64Array>;
+export type Asking<T> = Generator<MatrixProduct, T, Floats>;
 
 /** Runs to the end on this thread. */
 export function answered<T>(steps: Asking<T>): T {
@@ -22,8 +22,9 @@ export async function answeredBy<T>(
 }
 
 /** The product as its definition says. */
-export function product({ a, b, rows, columns, depth, turned = false }: MatrixProduct): Float64Array {
-  const result = new Float64Array(rows * columns);
+export function product({ a, b, rows, columns, depth, turned = false }: MatrixProduct): Floats {
+  const result =
+    a instanceof Float32Array ? new Float32Array(rows * columns) : new Float64Array(rows * columns);
   for (let i = 0; i < rows; i++) {
     for (let j = 0; j < columns; j++) {
       let sum = 0;

@@ -8,7 +8,7 @@
  * size), without the inverse of A.
  */
 
-import type { MatrixEngine } from '../ir/matrix.js';
+import type { Floats, MatrixEngine } from '../ir/matrix.js';
 import { type Bounds, roundHalfEven } from './affine.js';
 import { type Asking, answered, answeredBy } from './asked-products.js';
 import { choleskyInPlace, choleskySteps } from './cholesky.js';
@@ -121,7 +121,7 @@ export const blockFor = (size: number, asks: boolean): number => (asks && size >
 
 /**
  * The same, block by block of the weights of all rows: what the errors of earlier blocks call for in the next is a
- * product, and asked for. A single block asks for nothing.
+ * product, and asked for: in float32, since nothing hangs on a millionth of a step. A single block asks for nothing.
  */
 export function* settleSteps(
   metric: Metric,
@@ -133,13 +133,13 @@ export function* settleSteps(
   const rows = weights.length / size;
   const costs = new Float64Array(rows);
   // [size, rows]: the errors of the weights settled so far lie together.
-  const errors = new Float64Array(block < size ? size * rows : 0);
+  const errors = new Float32Array(block < size ? size * rows : 0);
   for (let end = size; end > 0; end -= Math.min(block, end)) {
     const start = Math.max(0, end - block);
     const [columns, depth] = [end - start, size - end];
-    let carried: Float64Array | undefined;
+    let carried: Floats | undefined;
     if (depth > 0) {
-      const b = new Float64Array(columns * depth);
+      const b = new Float32Array(columns * depth);
       for (let i = 0; i < columns; i++)
         b.set(upper.subarray((start + i) * size + end, (start + i + 1) * size), i * depth);
       carried = yield { a: errors.subarray(end * rows), b, rows, columns, depth, turned: true };
@@ -154,9 +154,9 @@ interface Block {
   readonly start: number;
   readonly end: number;
   /** What errors of the weights from `end` on call for, [rows, end − start]. */
-  readonly carried: Float64Array | undefined;
+  readonly carried: Floats | undefined;
   /** Gets the errors, [size, rows], unless it is empty. */
-  readonly errors: Float64Array;
+  readonly errors: Float32Array;
   /** Is added to, a row. */
   readonly costs: Float64Array;
 }
