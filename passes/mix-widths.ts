@@ -55,7 +55,7 @@ export const mixActivations = definePass({
         const wide = new Set([...units].flatMap(({ holders }) => holders.map(({ node }) => node)));
         const { wantsWide: already } = targetFact.get(context).activation;
         return planned(model, context, {
-          wantsWide: (node) => wide.has(node) || already?.(node) === true,
+          wantsWide: (node) => already?.(node) || wide.has(node),
         });
       },
       enough: ENOUGH.mixed,
@@ -89,7 +89,7 @@ function planned(
   {
     wantsWide,
     wantsFour,
-  }: { readonly wantsWide?: (node: Node) => boolean; readonly wantsFour?: (node: Node) => boolean },
+  }: { readonly wantsWide?: (node: Node) => boolean | string; readonly wantsFour?: (node: Node) => boolean },
 ): Plan {
   const target = targetFact.get(context);
   const asked = {

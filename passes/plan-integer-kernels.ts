@@ -10,9 +10,10 @@ export const planIntegerKernels = definePass({
     const target = targetFact.get(context);
     const plan = planStatic(model.graph, target, exclusionFact.find(context));
     planFact.set(context, plan);
-    for (const { node, row, tail, wide, narrow, weightBits } of plan.nodes.values()) {
+    for (const { node, row, tail, wide, wideFor, narrow, weightBits } of plan.nodes.values()) {
       const precision = wide ? `w${weightBits ?? 8}a16` : 'int8';
-      context.ledger.record(node, { precision, kernel: row.kernel, ...(narrow && { reason: narrow }) });
+      const reason = narrow ?? wideFor;
+      context.ledger.record(node, { precision, kernel: row.kernel, ...(reason && { reason }) });
       if (tail)
         context.ledger.record(tail, {
           precision: 'int8',

@@ -8,6 +8,7 @@ import {
   type Condition,
   constantIfPresent,
   constantInput,
+  leadsToLog,
   type Node,
   rankIs,
   type TargetRow,
@@ -36,30 +37,12 @@ const BALANCE = { min: -1, max: 32767 / 32768 };
 /** The provider's own scales are those of its kernels, which know uint8 beside uint8 and uint16 alike. */
 const scaleOfNorm = { dtype: 'uint8', symmetric: false } as const;
 
-/** What carries small values on as small ones. */
-const CARRIES = /^(Abs|Add|Clip|Concat|MatMul|Max|Min|Mul|Pow|ReduceSum|Reshape|Slice|Sqrt|Sub|Transpose)$/;
-/** From the product to the logarithm of what a spectrogram becomes. */
-const STEPS = 14;
-
 /**
  * A logarithm follows, or stands right in front: the products at the head of an audio model, where what is quiet counts
  * as much as what is loud, and where sums of weights that should cancel multiply a large constant part.
  */
 function besideLog(node: Node): boolean {
-  const before = node.inputs[0]?.producer;
-  if (before?.is('Log')) return true;
-  let reached = new Set([node]);
-  for (let step = 0; step < STEPS && reached.size > 0 && reached.size < 32; step++) {
-    const next = new Set<Node>();
-    for (const { outputs } of reached) {
-      for (const { node: reader } of outputs[0]?.uses ?? []) {
-        if (reader.is('Log')) return true;
-        if (reader.domain === '' && CARRIES.test(reader.opType)) next.add(reader);
-      }
-    }
-    reached = next;
-  }
-  return false;
+  return node.inputs[0]?.producer?.is('Log') === true || leadsToLog(node);
 }
 
 /**

@@ -39,7 +39,7 @@ export function widened(target: Target, model: Model, patterns: readonly string[
   if (patterns.length === 0) return target;
   const wants = exclusionOf(model, patterns);
   const { wantsWide } = target.activation;
-  const isWide = (node: Node): boolean => wantsWide?.(node) === true || wants(node) !== undefined;
+  const isWide = (node: Node): boolean | string => wantsWide?.(node) || wants(node) !== undefined;
   const activation = { ...target.activation, wantsWide: isWide };
   return { ...target, activation };
 }

@@ -21,6 +21,8 @@ export interface NodePlan {
   readonly outputs: readonly Value[];
   /** Its activations have 16 bits. */
   readonly wide?: true;
+  /** Why they have, where there is more to it than that all have. */
+  readonly wideFor?: string;
   /** Why they have not, where it was asked for. */
   readonly narrow?: string;
   /** Its weight has other bits than the target's weights. */

@@ -1,5 +1,5 @@
 import type { Model } from '../ir/graph.js';
-import { isStatistic } from './statistics.js';
+import { beyondEightBits } from './eight-bits.js';
 import { PROFILES, type Profile, type Target } from './target.js';
 
 export const isProfile = (precision: string): precision is Profile =>
@@ -12,7 +12,10 @@ export function profiled(target: Target, precision: string): Target {
   const wide = precision.startsWith('a16');
   return {
     ...target,
-    activation: { ...activation, ...(activation.wide && { wantsWide: wide ? () => true : isStatistic }) },
+    activation: {
+      ...activation,
+      ...(activation.wide && { wantsWide: wide ? () => true : (node) => beyondEightBits(node) ?? false }),
+    },
     weight: { ...weight, ...(precision === 'a16w4' && { wantsFour: () => true }) },
   };
 }

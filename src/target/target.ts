@@ -135,8 +135,8 @@ export interface Target {
       readonly dtype: 'uint16' | 'int16';
       readonly symmetric: boolean;
     };
-    /** Nodes whose activations shall have 16 bits, as far as their rows are `wide`; default none. */
-    readonly wantsWide?: (node: Node) => boolean;
+    /** Nodes whose activations shall have 16 bits, as far as their rows are `wide`, or why; default none. */
+    readonly wantsWide?: (node: Node) => boolean | string;
   };
   readonly weight: {
     readonly dtype: DType;

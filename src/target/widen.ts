@@ -17,10 +17,11 @@ export function widen(
   for (const plan of [...plans.values()]) {
     const { node, row } = plan;
     const before = row.output === 'same' ? givers.get(node.inputs[0]!) : undefined;
-    if (before === undefined ? !wantsWide(node) : !before.wide) continue;
+    const wants = before === undefined ? wantsWide(node) : (before.wideFor ?? before.wide === true);
+    if (wants === false) continue;
     const takes = wide !== undefined && row.wide === true;
     const mark = takes
-      ? ({ wide: true } as const)
+      ? ({ wide: true, ...(typeof wants === 'string' && { wideFor: wants }) } as const)
       : { narrow: `activations of 16 bits were asked for, but ${row.kernel} takes 8` };
     const marked = { ...plan, ...mark, ...(takes && weightBits(node, row, wantsFour)) };
     plans.set(node, marked);
