@@ -112,7 +112,6 @@ export {
 } from './rewrite/rewrite.js';
 export * from './target/conditions.js';
 export { leadsToLog } from './target/eight-bits.js';
-export { leadsToLog } from './target/eight-bits.js';
 export * from './target/facts.js';
 export { constantAtLoad } from './target/folded.js';
 export * from './target/mix.js';
