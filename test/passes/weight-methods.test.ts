@@ -5,6 +5,7 @@ import {
   type Engine,
   encodeModel,
   Ledger,
+  type Model,
   parseModel,
   runPipeline,
   targetFact,
@@ -14,6 +15,7 @@ import {
 import { recipeFor } from '../../src/recipe.js';
 import { compareOutputs } from '../../src/runtime/compare.js';
 import { createEngine } from '../../src/runtime/engine.js';
+import { type ProductOptions, withProducts } from '../../src/runtime/products.js';
 import { inferTypes } from '../../src/runtime/types.js';
 import { filledTensor } from '../../src/text/fill.js';
 import { cpuX64Vnni } from '../../targets/cpu-x64.js';
@@ -32,8 +34,17 @@ const TEXT = `<ir_version: 10, opset_import: ["": 21]> g (float[N,8] z) => (floa
   [second] y = MatMul (b, w2)
 }`;
 
-async function made(weights: Partial<WeightChoice>) {
-  const model = parseModel(TEXT);
+/** More inputs than are summed and factored without an engine for products. */
+const WIDE = `<ir_version: 10, opset_import: ["": 21]> g (float[N,8] z) => (float[N,16] y) <
+  float[8,1100] spread = ["fill": "normal:1:0:1"], float[1100,16] w = ["fill": "normal:4:0:0.1"]
+> {
+  x = MatMul (z, spread)
+  r = Relu (x)
+  [wide] y = MatMul (r, w)
+}`;
+
+async function made(weights: Partial<WeightChoice>, text = TEXT, products?: ProductOptions) {
+  const model = parseModel(text);
   await inferTypes(model);
   const before = cloneModel(model).model;
   const data = memoryData({ z: filledTensor('float', [256, 8], 'normal:9', 'z')! });
@@ -41,6 +52,7 @@ async function made(weights: Partial<WeightChoice>) {
   const engine: Engine = {
     ...createEngine(),
     watch: (at, values, samples, see) => watch(at, values, data.first(samples * 4), see),
+    ...(products && { withProducts: (use) => withProducts(products, use) }),
   };
   const facts = new Map<string, unknown>([['opset-21', true]]);
   targetFact.set({ facts }, { ...cpuX64Vnni, weightOnly: { ...cpuX64Vnni.weightOnly!, accuracyLevel: 1 } });
@@ -52,7 +64,7 @@ async function made(weights: Partial<WeightChoice>) {
     reference: session,
     candidate: session,
   });
-  return { sqnr: output!.sqnr, model };
+  return { sqnr: output!.sqnr, model, ledger };
 }
 
 describe('ways of rounding weights over samples', () => {
@@ -78,4 +90,30 @@ describe('ways of rounding weights over samples', () => {
       ).to.equal(true);
     });
   }
+
+  describe('of wide products, by an engine for products of matrices', () => {
+    const bytesOf = (model: Model): Buffer => Buffer.from(encodeModel(model));
+    const wide = (maxBytes: number, threads: number) =>
+      made({ together: 'always' }, WIDE, { maxBytes, threads });
+
+    it('loses as little as without, with the same bytes for any number of threads', async function () {
+      this.timeout(60_000);
+      const without = await made({ together: 'always' }, WIDE);
+      const one = await wide(1 << 30, 1);
+      expect(one.sqnr).to.be.above(without.sqnr - 0.1);
+      for (const threads of [2, 5])
+        expect(bytesOf((await wide(1 << 30, threads)).model).equals(bytesOf(one.model))).to.equal(true);
+      expect(one.ledger.notes.some(({ code }) => code === 'weights-parts')).to.equal(false);
+    });
+
+    it('takes inputs in parts where memory is short, and says so', async function () {
+      this.timeout(60_000);
+      const whole = await wide(1 << 30, 2);
+      const parts = await wide(24 * 600 ** 2, 2);
+      expect(parts.ledger.notes.find(({ code }) => code === 'weights-parts')!.message).to.match(
+        /1100 elements are taken as 2 parts/,
+      );
+      expect(parts.sqnr).to.be.within((await made({}, WIDE)).sqnr, whole.sqnr);
+    });
+  });
 });
