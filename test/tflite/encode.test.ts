@@ -60,7 +60,7 @@ const operators = (count: number): fc.Arbitrary<TfOperator[]> =>
         options: Object.fromEntries(
           Object.entries(OPERATORS[op].fields).map(([field, { kind }]) => [
             field,
-            kind === 'ints' ? [value, -value] : kind === 'bool' ? value % 2 === 1 : value,
+            kind === 'ints' ? [value, 0 - value] : kind === 'bool' ? value % 2 === 1 : value,
           ]),
         ),
       })),
