@@ -21,13 +21,14 @@ import {
   type GridBits,
   type Rounding,
   type RoundSpec,
-  roundInto,
+  roundIntoBy,
   simulatedWeight,
   type Tensor,
   type Value,
   type WeightMethod,
   Widened,
 } from '../src/index.js';
+import { withProducts } from '../src/runtime/products.js';
 import { type Bench, heldOut, LANGUAGE_MODELS, openBench, row } from './language-models.js';
 
 const specOf =
@@ -57,13 +58,17 @@ async function together(
     return typeof product === 'object' ? [product] : [];
   });
   const weights = new Map<Value, Tensor>();
-  const round = rounding.adaptive ? adaptively(context) : roundInto;
-  await visitLayers(model, products, rounding, context, undefined, async ({ tensor, axis }, metrics) => {
-    const own = spec(tensor, axis);
-    const widened = new Widened(own);
-    await round(tensor.toFloat32(), own, metrics, (...block) => widened.put(...block));
-    for (const [value, made] of replaced(byTensor.get(tensor)!, widened.values)) weights.set(value, made);
-    return widened.values;
+  await withProducts({ maxBytes: 1 << 30 }, async (matrices) => {
+    const round: ReturnType<typeof adaptively> = rounding.adaptive
+      ? adaptively(context)
+      : (...what) => roundIntoBy(matrices, ...what);
+    await visitLayers(model, products, rounding, context, matrices, async ({ tensor, axis }, metrics) => {
+      const own = spec(tensor, axis);
+      const widened = new Widened(own);
+      await round(tensor.toFloat32(), own, metrics, (...block) => widened.put(...block));
+      for (const [value, made] of replaced(byTensor.get(tensor)!, widened.values)) weights.set(value, made);
+      return widened.values;
+    });
   });
   return weights;
 }
