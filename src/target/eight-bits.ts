@@ -17,6 +17,7 @@ export function beyondEightBits(node: Node): string | undefined {
     return 'a logarithm: 8 bits cannot hold what is quiet beside what is loud';
   if (isNormalized(node)) return 'a norm divides it: where it is small everywhere, 8 bits are few';
   if (besideCube(node)) return 'a cube in front of a Tanh: 8 bits cannot hold it beside what it was made of';
+  if (isDepthwise(node)) return 'a depthwise convolution: it sums few products, whose errors do not even out';
   if (isScore(node)) return 'it makes the scores that are the answer: 8 bits would make close ones equal';
   return undefined;
 }
@@ -39,6 +40,13 @@ export function leadsToLog(node: Node): boolean {
   const carries = (each: Node): boolean => each.domain === '' && CARRIES.test(each.opType);
   return carries(node) && follows(node, TO_LOG, (each) => each.is('Log'), carries);
 }
+
+/** Every output channel reads one input channel. Without weights of 16 bits, which want a constant bias, little is won. */
+const isDepthwise = (node: Node): boolean =>
+  node.is('Conv') &&
+  node.int('group', 1) > 1 &&
+  node.inputs[1]?.constant?.shape[1] === 1 &&
+  node.inputs[2]?.isConstant === true;
 
 const ELEMENTWISE = /^(Add|Div|Mul|Pow|Sub)$/;
 /** From the square to Tanh, and from there to the product with x. */

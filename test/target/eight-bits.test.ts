@@ -27,6 +27,15 @@ describe('what 8 bits do not hold', () => {
     expect(found).to.deep.equal(['mean', 'flat', 'product', 'share']);
   });
 
+  it('is what sums few products, with a bias beside', async () => {
+    const found = await beyond(`g (float[1,8,8,8] x) => (float[1,8,4,4] y)
+      <float[8,1,3,3] w = ["fill": "normal:1"], float[8] b = ["fill": "normal:2"]> {
+      [few] a = Conv <group = 8> (x, w, b)
+      [bare] y = Conv <group = 8> (a, w)
+    }`);
+    expect(found).to.deep.equal(['few']);
+  });
+
   it('is not what makes an image', async () => {
     const found =
       await beyond(`g (float[1,4,8,8] x) => (float[1,8,6,6] y) <float[8,4,3,3] w = ["fill": "normal:1"]> {
