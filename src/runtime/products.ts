@@ -16,6 +16,8 @@ export interface ProductOptions {
 
 /** Larger matrices take minutes to factor, and little is gained: inputs so far apart have little to do with each other. */
 const LARGEST = 4096;
+/** Threads with nothing to do sleep: products are long, and waiting awake would take processors from others. */
+const SLEEPY = { session: { intra_op: { allow_spinning: '0' } } };
 /** Elements of x whose products are summed in float32, and most x. */
 const HELD = 1 << 24;
 const MOST_ROWS = 8192;
@@ -32,7 +34,7 @@ export async function withProducts<T>(
 ): Promise<T> {
   const sessions = new Map<string, Promise<Session>>();
   const session = (key: string, model: () => Model): Promise<Session> => {
-    const open = sessions.get(key) ?? openSession(model(), { optimization: 'off', threads });
+    const open = sessions.get(key) ?? openSession(model(), { optimization: 'off', threads, extra: SLEEPY });
     sessions.set(key, open);
     return open;
   };
