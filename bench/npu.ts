@@ -8,14 +8,20 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import type { FixedInputs } from '../src/compile/fixed-inputs.js';
 import { compile } from '../src/compile.js';
 import { QuantcError } from '../src/errors/error.js';
 import { type Precision, parsePrecision } from '../src/recipe.js';
 import type { TargetReport } from '../src/report/report.js';
 import { sharedPath } from '../test/shared.js';
 
-/** Every model, the profiles that it is held to, and the sizes of its open dimensions. */
-const MODELS: Readonly<Record<string, { profiles: string; dims?: Readonly<Record<string, number>> }>> = {
+interface Given {
+  readonly dims?: Readonly<Record<string, number>>;
+  readonly fix?: FixedInputs;
+}
+
+/** Every model, the profiles that it is held to, the sizes of its open dimensions, and inputs that become constants. */
+const MODELS: Readonly<Record<string, Given & { readonly profiles: string }>> = {
   mobilenetv2: { profiles: 'a8w8,a16w8' },
   'resnet20-cifar': { profiles: 'a8w8,a16w8' },
   'resnet8-tiny': { profiles: 'a8w8,a16w8' },
@@ -31,7 +37,7 @@ const MODELS: Readonly<Record<string, { profiles: string; dims?: Readonly<Record
   stories260k: { profiles: 'a16w8', dims: { T: 256 } },
   'shakewiki-3.4m': { profiles: 'a16w8', dims: { T: 256 } },
   'bert-tiny-messy': { profiles: 'a16w8' },
-  'silero-vad': { profiles: 'a16w8', dims: { 'input:1': 576, 'state:1': 1 } },
+  'silero-vad': { profiles: 'a16w8', dims: { 'input:1': 576, 'state:1': 1 }, fix: { sr: 16000 } },
   'nsnet2-gru': { profiles: 'a16w8', dims: { T: 100 } },
 };
 
@@ -54,8 +60,8 @@ const score = (value: number): string => (value <= 1 ? `${(100 * value).toFixed(
 
 const wanted = values.models?.split(',');
 const found: Record<string, unknown>[] = [];
-for (const [name, { profiles, dims }] of Object.entries(MODELS)) {
-  if (wanted && !wanted.some((part) => name.includes(part))) continue;
+for (const [name, { profiles, ...given }] of Object.entries(MODELS)) {
+  if (wanted && !wanted.some((part) => name === part || (!(part in MODELS) && name.includes(part)))) continue;
   const folder = sharedPath('models', name);
   if (folder === undefined || !existsSync(join(folder, 'model.onnx'))) {
     console.log(`${name}: not here`);
@@ -63,7 +69,7 @@ for (const [name, { profiles, dims }] of Object.entries(MODELS)) {
   }
   for (const profile of (values.profiles ?? profiles).split(',')) {
     const started = performance.now();
-    const line = await tried(name, folder, parsePrecision(profile), dims);
+    const line = await tried(name, folder, parsePrecision(profile), given);
     const seconds = ((performance.now() - started) / 1000).toFixed(0);
     console.log(`${name.padEnd(18)} ${profile.padEnd(6)} ${line.text}  (${seconds} s)`);
     for (const each of line.left) console.log(`    ${each}`);
@@ -76,7 +82,7 @@ async function tried(
   name: string,
   folder: string,
   precision: Precision,
-  dims: Readonly<Record<string, number>> | undefined,
+  { dims, fix }: Given,
 ): Promise<{ text: string; left: string[]; report?: Partial<TargetReport> }> {
   const out = mkdtempSync(join(tmpdir(), 'quantc-npu-'));
   const given = values.dim?.map((each) => each.split('=') as [string, string]);
@@ -89,6 +95,7 @@ async function tried(
       precision,
       ...(data && { calib: data, ...(values.eval && { eval: data }) }),
       ...(sizes && { dims: sizes }),
+      ...(fix && { fix }),
       ...(values.algorithms && { algorithms: values.algorithms.split(',') }),
       proofSamples: Number(values.samples),
       out,
