@@ -9,6 +9,7 @@ import {
   inputIs,
   intIs,
   numbersAt,
+  padsNothingOff,
   type rulesOf,
   sizesOf,
   stringIs,
@@ -46,13 +47,6 @@ const noReflection: Check = ({ node }) =>
   node.string('padding_mode', 'zeros') !== 'reflection' ||
   node.int('align_corners', 0) === 1 ||
   'reflection without align_corners';
-
-const padding: Check = ({ node }) => {
-  const pads = numbersAt(node, 1);
-  if (pads === undefined) return 'its pads are computed';
-  const negative = pads.find((each) => each < 0);
-  return negative === undefined || `it cuts off ${-negative}`;
-};
 
 /** What is mirrored lies along the last two axes, and is shorter than they are. */
 const mirrored: Check = ({ node }) => {
@@ -178,7 +172,7 @@ export const coremlMovementRules = (rule: ReturnType<typeof rulesOf>): readonly 
       'pad-constant',
       'pads are constant, and add',
       at('pad'),
-      every(padding, fixedAtLoad(2, 'what it pads with')),
+      every(padsNothingOff, fixedAtLoad(2, 'what it pads with')),
       {
         ops: 'Pad',
       },

@@ -9,6 +9,7 @@ import {
   intIs,
   isFixed,
   numbersAt,
+  padsNothingOff,
   type rulesOf,
   sizesOf,
   stringIs,
@@ -26,13 +27,6 @@ const indices: Check = (unit) =>
 
 const notEmpty: Check = ({ node }) =>
   !(sizesOf(node.inputs[0])?.includes(0) ?? false) || 'its input is empty';
-
-const padding: Check = ({ node }) => {
-  const pads = numbersAt(node, 1);
-  if (pads === undefined) return 'its pads are computed';
-  const negative = pads.find((each) => each < 0);
-  return negative === undefined || `it cuts off ${-negative}`;
-};
 
 const newShape: Check = ({ node }) => {
   const shape = numbersAt(node, 1);
@@ -106,7 +100,7 @@ export const nnapiMovementRules = (rule: ReturnType<typeof rulesOf>): readonly P
       'pad-constant',
       'Pad adds a constant by constant pads',
       at('pad'),
-      every(stringIs('mode', 'constant', 'constant'), padding, fixedInput(2, 'what it pads with')),
+      every(stringIs('mode', 'constant', 'constant'), padsNothingOff, fixedInput(2, 'what it pads with')),
       { ops: 'Pad' },
     ),
     rule('reshape-constant', 'the shape of Reshape is constant', at('reshape'), newShape, {

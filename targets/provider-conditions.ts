@@ -198,3 +198,11 @@ export function clipBounds(node: Node): { readonly min: number; readonly max: nu
   const max = bound(2, Number.POSITIVE_INFINITY);
   return min === undefined || max === undefined ? undefined : { min, max };
 }
+
+/** Pads, the second input, are constant and cut nothing off. */
+export const padsNothingOff: Check = ({ node }) => {
+  const pads = numbersAt(node, 1);
+  if (pads === undefined) return 'its pads are computed';
+  const negative = pads.find((each) => each < 0);
+  return negative === undefined || `it cuts off ${-negative}`;
+};

@@ -170,7 +170,8 @@ async function describe(done: readonly Done[], staging: Staging, folder: string)
     const inputs = [job.request.model];
     const placed = (path: string): string => slashed(placeOf(job.name, path));
     const files: StoredFile[] = made.files.map((file) => ({ ...file, path: placed(file.path) }));
-    for (const { path } of files) await staging.add(path, inputs);
+    // Each was hashed when it was taken.
+    for (const { path } of files) staging.claim(path, inputs);
     const own = made.reports.map((report) => relocated(report, job, folder));
     const claimed = new Set(own.flatMap((report) => report.files.map(({ path }) => placed(path))));
     models[job.name] ??= {};

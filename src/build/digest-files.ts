@@ -1,14 +1,8 @@
 /** What files hold, as digests: two builds are the same when all that they read is. */
 import { createHash } from 'node:crypto';
-import { createReadStream, existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join, relative, resolve, sep } from 'node:path';
-
-/** SHA-256 of one file, in hexadecimal. */
-export async function digestFile(path: string): Promise<string> {
-  const hash = createHash('sha256');
-  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) hash.update(chunk);
-  return hash.digest('hex');
-}
+import { digestFile } from '../compile/file-digest.js';
 
 /** Every file below a folder, or the one that a path names, in an order that depends on names alone. */
 export function filesBelow(path: string): string[] {

@@ -7,9 +7,10 @@ import { targets } from '../../targets/index.js';
 import { openData } from '../calibration/data.js';
 import { MODULE_ENDINGS } from '../calibration/sources/module.js';
 import { codeDigest } from '../compile/code-digest.js';
+import { digestFile } from '../compile/file-digest.js';
 import { filesOf } from '../compile/staging.js';
 import { readModel } from '../onnx/read.js';
-import { digestData, digestFile } from './digest-files.js';
+import { digestData } from './digest-files.js';
 import type { BuildJob } from './job.js';
 
 /** Packages whose versions decide what is computed, and what pictures become. */

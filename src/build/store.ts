@@ -18,8 +18,8 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { digestFile } from '../compile/file-digest.js';
 import type { TargetReport } from '../report/report.js';
-import { digestFile } from './digest-files.js';
 
 /** A file of an entry, by its path below the entry's folder. */
 export interface StoredFile {

@@ -3,8 +3,16 @@ import { isFloat } from '../ir/dtype.js';
 import type { Model } from '../ir/graph.js';
 import type { Judge, NoiseMetric } from '../pipeline/judge.js';
 import { withSession } from '../runtime/session.js';
-import type { Batch, DataSet } from './dataset.js';
-import { classesOf, divergence, elementsOf, scoresAmong, squaredError } from './scores.js';
+import type { DataSet } from './dataset.js';
+import {
+  type Answer,
+  classesOf,
+  divergence,
+  elementsOf,
+  scoresAmong,
+  signalOf,
+  squaredError,
+} from './scores.js';
 
 export interface OpenOptions {
   readonly threads?: number;
@@ -19,18 +27,13 @@ export interface OpenOptions {
 /** No integer kernels in the place of QuantizeLinear, float node, DequantizeLinear; no weights quantized unasked. */
 const AS_WRITTEN = { session: { disable_quant_qdq: '1' } };
 
-interface Kept {
-  readonly batch: Batch;
-  readonly outputs: ReadonlyMap<string, Float32Array>;
-}
-
 /** @throws errors of the data and of the session */
 export async function openJudge(
   reference: Model,
   data: DataSet,
   { threads, byLabels = false, byLikeness = false, maxBytes = 64 << 20 }: OpenOptions = {},
 ): Promise<Judge> {
-  const kept: Kept[] = [];
+  const kept: Answer[] = [];
   let scores: string | undefined;
   await withSession(reference, { threads }, async (session) => {
     let room = maxBytes;
@@ -78,17 +81,6 @@ export async function openJudge(
       });
     },
   };
-}
-
-/** What noise is relative to: the energy of the outputs, or the number of distributions. */
-function signalOf({ batch, outputs }: Kept, classes: number): number {
-  let sum = 0;
-  for (const values of outputs.values()) {
-    const end = elementsOf(values, batch);
-    if (classes > 0) sum += end / classes;
-    else for (let i = 0; i < end; i++) sum += values[i]! * values[i]!;
-  }
-  return sum;
 }
 
 /** Rows whose first largest score is not that of their label. */

@@ -15,6 +15,17 @@ export function elementsOf(values: Float32Array, { count, padding }: Batch): num
   return Number.isInteger(end) ? end : values.length;
 }
 
+/** What noise is relative to: the energy of the outputs, or the number of distributions. */
+export function signalOf({ batch, outputs }: Answer, classes: number): number {
+  let sum = 0;
+  for (const values of outputs.values()) {
+    const end = elementsOf(values, batch);
+    if (classes > 0) sum += end / classes;
+    else for (let i = 0; i < end; i++) sum += values[i]! * values[i]!;
+  }
+  return sum;
+}
+
 /** The output that holds scores of classes or words, where the data are judged by labels rather than by likeness. */
 export function scoresAmong(
   outputs: Readonly<Record<string, Tensor>>,

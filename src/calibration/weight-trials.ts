@@ -11,7 +11,15 @@ import { tensorType } from '../ir/type.js';
 import type { TrialFigures, WeightTrials } from '../pipeline/weight-trials.js';
 import { withSession } from '../runtime/session.js';
 import type { Batch, DataSet } from './dataset.js';
-import { type Answer, classesOf, Distributions, elementsOf, scoresAmong, squaredError } from './scores.js';
+import {
+  type Answer,
+  classesOf,
+  Distributions,
+  elementsOf,
+  scoresAmong,
+  signalOf,
+  squaredError,
+} from './scores.js';
 
 export interface WeightTrialOptions {
   readonly threads?: number;
@@ -89,17 +97,6 @@ export async function withWeightTrials<T>(
       measure,
     });
   });
-}
-
-/** The number of distributions, or the energy of the outputs. */
-function signalOf({ batch, outputs }: Answer, classes: number): number {
-  let sum = 0;
-  for (const values of outputs.values()) {
-    const end = elementsOf(values, batch);
-    if (classes > 0) sum += end / classes;
-    else for (let i = 0; i < end; i++) sum += values[i]! * values[i]!;
-  }
-  return sum;
 }
 
 /** How well the next token is told: perplexity, and how often the likeliest word is the right one. */

@@ -1,7 +1,5 @@
 /** Files that appear whole, all together, when everything is done; or not at all. */
-import { createHash } from 'node:crypto';
 import {
-  createReadStream,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -17,6 +15,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { QuantcError } from '../errors/error.js';
 import type { Model } from '../ir/graph.js';
 import type { FileFacts } from '../report/report.js';
+import { digestFile } from './file-digest.js';
 import { removeLeftovers, stagingPrefix } from './leftovers.js';
 
 /** A folder beside the outputs, on the same file system, in which they come to be. */
@@ -66,20 +65,25 @@ export class Staging {
 
   /** Takes up a file that was written, for the commit. @param inputs files that it must not take the place of */
   async add(name: string, inputs: Iterable<string>): Promise<FileFacts> {
+    this.claim(name, inputs);
+    return this.facts(name);
+  }
+
+  /** The same for a file that is known already: nothing of it is read. */
+  claim(name: string, inputs: Iterable<string>): void {
     const target = join(this.#out, name);
     if (existsSync(target)) {
       const real = realpathSync(target);
       for (const input of inputs) if (realpathSync(input) === real) throw overwrites(input);
     }
     this.#names.push(name);
-    return this.facts(name);
   }
 
   /** What a file that was taken up is like now. */
   async facts(name: string): Promise<FileFacts> {
     const path = this.path(name);
     const bytes = statSync(path).size;
-    return { path: name, bytes, ...(bytes <= DIGESTED && { sha256: await digestOf(path) }) };
+    return { path: name, bytes, ...(bytes <= DIGESTED && { sha256: await digestFile(path) }) };
   }
 
   /** Takes over the files of another folder for the same outputs. */
@@ -150,12 +154,6 @@ export const bytesOf = (files: Iterable<string>): number =>
 
 /** Larger files are not hashed: reading them once more would take longer than making them. */
 const DIGESTED = 64 << 20;
-
-async function digestOf(path: string): Promise<string> {
-  const hash = createHash('sha256');
-  for await (const chunk of createReadStream(path)) hash.update(chunk);
-  return hash.digest('hex');
-}
 
 const overwrites = (input: string): QuantcError =>
   new QuantcError(

@@ -33,8 +33,11 @@ export function intoSpread(
   e.into(unit, 'last', spreading, { grid });
 }
 
-/** Rows and columns of the zero point around height and width. */
-export function padded(e: Emitter, x: Operand, { before, after }: Window): Operand {
+/** What a window wants around height and width of [N, H, W, C], an axis a pair, and the shape that comes of it. */
+export function padsAround(
+  x: Operand,
+  { before, after }: Window,
+): { readonly pads: number[]; readonly shape: number[] } {
   const pads = [
     [0, 0],
     [before[0]!, after[0]!],
@@ -42,7 +45,13 @@ export function padded(e: Emitter, x: Operand, { before, after }: Window): Opera
     [0, 0],
   ];
   const shape = x.shape.map((dim, axis) => dim + pads[axis]![0]! + pads[axis]![1]!);
-  return e.apply('PAD', [x, e.ints(pads.flat(), [4, 2])], {}, shape, { name: 'padded' });
+  return { pads: pads.flat(), shape };
+}
+
+/** Rows and columns of the zero point around height and width. */
+export function padded(e: Emitter, x: Operand, window: Window): Operand {
+  const { pads, shape } = padsAround(x, window);
+  return e.apply('PAD', [x, e.ints(pads, [4, 2])], {}, shape, { name: 'padded' });
 }
 
 /** Dimensions of a weight [O, I, kH, kW] or [O, I, kL], the latter with a height of 1. */

@@ -6,7 +6,7 @@ import { axisIn, type Layout } from '../layout.js';
 import { refuse, shapeOf } from '../refusal.js';
 import { FUSED_ACTIVATIONS, type OperatorName, PADDING } from '../schema.js';
 import type { Unit } from '../unit.js';
-import { intoSpread, padded, spread, stepsOf } from './convolution.js';
+import { intoSpread, padded, padsAround, spread, stepsOf } from './convolution.js';
 import { type Lowering, layoutAmong } from './lowering.js';
 import { paddingOf, type Window, windowOf } from './window.js';
 
@@ -23,16 +23,9 @@ function neverNegative({ node, int8 }: Unit, x: Operand): boolean {
 /** What never wins, around height and width. */
 function paddedLow(unit: Unit, e: Emitter, x: Operand, window: Window): Operand {
   if (neverNegative(unit, x)) return padded(e, x, window);
-  const { before, after } = window;
-  const pads = [
-    [0, 0],
-    [before[0]!, after[0]!],
-    [before[1]!, after[1]!],
-    [0, 0],
-  ];
-  const shape = x.shape.map((dim, axis) => dim + pads[axis]![0]! + pads[axis]![1]!);
+  const { pads, shape } = padsAround(x, window);
   const lowest = e.scalar(x.grid ? (-128 - x.grid.zeroPoint) * x.grid.scale : LOWEST, x.grid);
-  return e.apply('PADV2', [x, e.ints(pads.flat(), [4, 2]), lowest], {}, shape, { name: 'padded' });
+  return e.apply('PADV2', [x, e.ints(pads, [4, 2]), lowest], {}, shape, { name: 'padded' });
 }
 
 function pool(op: 'MAX_POOL_2D' | 'AVERAGE_POOL_2D'): Lowering['lower'] {
