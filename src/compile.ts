@@ -1,34 +1,29 @@
 /** The one composition root: a model file goes in; for each target, a proven file and its report come out. */
 import { basename } from 'node:path';
-import { unrollFact } from '../passes/lower-recurrent.js';
 import { mixPrecision } from '../passes/mix-precision.js';
 import { originalNames } from '../passes/shorten-names.js';
 import { type BudgetTerm, parseBudget } from './compile/budget.js';
-import { asksForLikeness } from './compile/budget-figures.js';
 import { compileWithin } from './compile/budget-run.js';
 import { AnswerCache } from './compile/cache.js';
 import { cacheFolder } from './compile/cache-folder.js';
 import { unlessQuantized } from './compile/came-quantized.js';
-import { decoderData } from './compile/decoder-data.js';
 import { eachTarget, resolveRequested } from './compile/each-target.js';
+import { compileEngine } from './compile/engine.js';
 import { exclusionOf, widened, withoutBroken } from './compile/exclusion.js';
+import { firstFacts } from './compile/first-facts.js';
 import { emittedName, nameBatch, refuseClash, writeCompanions } from './compile/layout.js';
 import type { Meeting } from './compile/meeting.js';
 import { deliverBeside, refuseForBinding } from './compile/mobile-files.js';
 import { modelFiles } from './compile/model-files.js';
 import { DEFAULT_MEMORY, withPool } from './compile/pool.js';
-import { tellProtection } from './compile/protect-request.js';
 import { verdictWithin } from './compile/provider-verdict.js';
-import { observeRanges } from './compile/ranges.js';
 import type { CompileEvent, CompileRequest, Stage } from './compile/request.js';
 import { dataFor } from './compile/request-data.js';
-import { sampleEngine } from './compile/sample-engine.js';
 import { stopIfAborted, stoppable } from './compile/samples.js';
 import { compileShapes } from './compile/shapes.js';
 import { specializeFor } from './compile/specialize.js';
 import { bytesOf, filesOf, Staging } from './compile/staging.js';
 import { accept, proveWithin, refuseWarnings } from './compile/verdict.js';
-import { tellWeights } from './compile/weight-request.js';
 import { cloneModel } from './ir/clone.js';
 import type { Model } from './ir/graph.js';
 import type { KernelPool } from './kernels/pool.js';
@@ -41,14 +36,11 @@ import { prove } from './prove.js';
 import { recipeFor } from './recipe.js';
 import { type FileFacts, type Proof, reportText, type TargetReport } from './report/report.js';
 import { VERSION } from './report/version.js';
-import { createEngine } from './runtime/engine.js';
-import { withProducts } from './runtime/products.js';
 import { exclusionFact, floatModelFact, judgedByLikeness, targetFact } from './target/facts.js';
-import { type BytesGoal, type MixGoal, mixFact, mixGoalFact } from './target/mix.js';
+import { type BytesGoal, type MixGoal, mixFact } from './target/mix.js';
 import { profiled } from './target/profiled.js';
 import type { Target } from './target/target.js';
-import { weightBytesFact, weightMixFact } from './target/weight-mix.js';
-import { kvCacheFact, maxPositionsFact } from './transformer/facts.js';
+import { weightMixFact } from './target/weight-mix.js';
 
 export type { CompileEvent, CompileRequest, Stage } from './compile/request.js';
 
@@ -56,8 +48,6 @@ export type { CompileEvent, CompileRequest, Stage } from './compile/request.js';
 export const REPORT_NAME = 'quantc.report.json';
 
 const PROOF_SAMPLES = 16;
-/** What one model at a time takes to be run, in bytes of its file. */
-const JUDGE_FACTOR = 3;
 
 /**
  * Compiles one model for each target.
@@ -146,73 +136,15 @@ async function compileFor(
   refuseWarnings(request.strict ?? false, ledger);
 
   enter('rewrite');
-  const { kvCache = false, maxPositions } = request;
-  const { fusions, lowerings } = target;
-  const rewriting = { fusions, kvCache, lowerings, beside: target.executor !== undefined };
+  const { fusions, lowerings, executor } = target;
+  const rewriting = { fusions, kvCache: request.kvCache, lowerings, beside: executor !== undefined };
   const algorithms = terms.length > 0 ? request.algorithms?.concat(mixPrecision.name) : request.algorithms;
   const recipe = recipeFor(data.precision, algorithms, rewriting);
-  const engine: Engine = {
-    ...createEngine(),
-    observe: async (at, values, samples) => {
-      enter('calibrate');
-      let ran = false;
-      const found = await observeRanges(
-        at,
-        values,
-        decoderData(samples === undefined ? data.ranges : data.ranges?.first(samples), at),
-        {
-          maxMemory: maxMemory / 4,
-          threads,
-          signal,
-          onProgress: progress('calibrate'),
-          remember: (kind, key, compute) => cache.remember(kind, key, compute),
-          onRun: () => {
-            ran = true;
-          },
-          onExceeded: (bytes) =>
-            ledger.note(
-              'info',
-              'calibration-memory',
-              `one sample's values take ${bytes} bytes, more than a quarter of the ceiling`,
-            ),
-        },
-        request.ranges,
-      );
-      if (!ran) {
-        progress('calibrate')(1);
-        ledger.note(
-          'info',
-          'calibration',
-          `${found.size} ranges are known from an earlier calibration of this very model, on these samples, by this method`,
-        );
-      }
-      return meeting ? meeting.join(found) : found;
-    },
-    remember: (kind, key, compute) => cache.remember(kind, key, compute),
-    withProducts: (use) => withProducts({ threads, maxBytes: maxMemory / 2 }, use),
-    onSearch(share) {
-      if (share === 0) enter('search');
-      else progress('search')(share);
-    },
-    // What is fitted to the data of one shape would not fit the weights of another.
-    ...(data.ranges &&
-      !meeting &&
-      sampleEngine(data.ranges, {
-        byLikeness: asksForLikeness(terms),
-        roomy: bytesBefore * JUDGE_FACTOR <= maxMemory,
-        maxBytes: maxMemory / 8,
-        signal,
-      })),
-  };
-  const facts = new Map<string, unknown>();
-  targetFact.set({ facts }, target);
-  if (goal?.kind === 'bytes') weightBytesFact.set({ facts }, goal.bytes);
-  else if (goal !== undefined) mixGoalFact.set({ facts }, goal);
-  tellWeights(facts, data.precision, request);
-  tellProtection(facts, data.precision, request.protect);
-  kvCacheFact.set({ facts }, kvCache);
-  if (request.unroll !== undefined) unrollFact.set({ facts }, request.unroll);
-  if (maxPositions !== undefined) maxPositionsFact.set({ facts }, maxPositions);
+  const engine = compileEngine({
+    ...{ request, samples: data.ranges, cache, ledger, meeting, terms, modelBytes: bytesBefore },
+    ...{ enter, progress },
+  });
+  const facts = firstFacts(target, data.precision, request, goal);
   judgedByLikeness.set({ facts }, data.ranges?.metric === 'sqnr');
   const onPass = (event: PassEvent, at: Model) =>
     tell({ kind: 'pass', target: target.name, event, model: at });

@@ -49,6 +49,13 @@ export {
 } from './pipeline/pass.js';
 export { type PassEvent, type PipelineOptions, runPipeline } from './pipeline/run.js';
 export type { TrialFigures, WeightTrials } from './pipeline/weight-trials.js';
+export {
+  type Algorithm,
+  definePlugin,
+  type PlacedPass,
+  type QuantcPlugin,
+} from './plugin/plugin.js';
+export type { RangeObserver, SeenValue } from './plugin/range-observer.js';
 export * from './quant/affine.js';
 export { biasScaleFloor, type QuantizedBias, quantizeBias, quantizedBias } from './quant/bias.js';
 export {

@@ -6,21 +6,7 @@ import { mixPrecision } from '../passes/mix-precision.js';
 import { roundWeights } from '../passes/round-weights.js';
 import { smoothQuant } from '../passes/smooth-quant.js';
 import { QuantcError } from './errors/error.js';
-import type { Pass } from './pipeline/pass.js';
-
-/** An algorithm that makes static int8 answer more like the float model. Each can be switched on and off. */
-export interface Algorithm {
-  readonly pass: Pass;
-  /**
-   * Where it works: on the `float` graph before anything is planned; on the `plan`, once ranges are chosen; on the
-   * `integers`, once weights and biases are quantized. Those of one stage run in the order of the list.
-   */
-  readonly stage: 'float' | 'plan' | 'integers';
-  /** Paper or section that it follows. */
-  readonly source: string;
-  /** Whether it runs when nothing is said. */
-  readonly byDefault: boolean;
-}
+import type { Algorithm } from './plugin/plugin.js';
 
 /** Every algorithm, in the order in which they run; `--algorithms` names them by their passes. */
 export const ALGORITHMS: readonly Algorithm[] = [

@@ -26,12 +26,13 @@ import { shortenNames } from '../passes/shorten-names.js';
 import { QuantcError } from './errors/error.js';
 import type { Model } from './ir/graph.js';
 import type { Pass } from './pipeline/pass.js';
-import { type Algorithm, algorithmsNamed } from './recipe-algorithms.js';
+import type { Algorithm } from './plugin/plugin.js';
+import { algorithmsNamed } from './recipe-algorithms.js';
 import { WEIGHT_PASSES } from './recipe-weights.js';
 import { isProfile, profileFor } from './target/profiled.js';
 import { PROFILES, type Target } from './target/target.js';
 
-export { ALGORITHMS, type Algorithm, algorithmsNamed } from './recipe-algorithms.js';
+export { ALGORITHMS, algorithmsNamed } from './recipe-algorithms.js';
 
 /**
  * How low the numbers go.

@@ -39,6 +39,7 @@ const LAYERS: readonly (readonly [area: string, mayImport: readonly string[]])[]
     ],
   ],
   ['src/training', ['src/errors', 'src/ir', 'src/text', 'src/autodiff', 'src/runtime', 'src/calibration']],
+  ['src/plugin', ['src/errors', 'src/ir', 'src/pipeline', 'src/target']],
   [
     'src/index.ts',
     [
@@ -53,6 +54,7 @@ const LAYERS: readonly (readonly [area: string, mayImport: readonly string[]])[]
       'src/autodiff',
       'src/tflite',
       'src/transformer',
+      'src/plugin',
     ],
   ],
   // A user's pass or target is the equal of ours: both see the public face and nothing else.

@@ -1,8 +1,18 @@
 /** What a `quantc.config.ts` holds: the models of an app, and what shall become of each. */
 import type { CompileRequest } from '../compile/request.js';
+import type { QuantcPlugin } from '../plugin/plugin.js';
 
 /** What is decided for a build as a whole, or by the machine that it runs on. */
-type Shared = 'model' | 'shape' | 'out' | 'cache' | 'threads' | 'maxMemory' | 'signal' | 'onEvent';
+type Shared =
+  | 'model'
+  | 'plugins'
+  | 'shape'
+  | 'out'
+  | 'cache'
+  | 'threads'
+  | 'maxMemory'
+  | 'signal'
+  | 'onEvent';
 
 /** How models are compiled: the options of `compile`, each for one model or, as `defaults`, for all. */
 export type ModelOptions = Omit<CompileRequest, Shared>;
@@ -19,6 +29,8 @@ export interface QuantcConfig {
   readonly out?: string;
   /** By name: a path, or a path with options. The name is that of the model's folder among the outputs. */
   readonly models: Readonly<Record<string, string | ModelConfig>>;
+  /** Passes, targets, observers and algorithms of your own, for all models; see `definePlugin`. */
+  readonly plugins?: readonly QuantcPlugin[];
   /** Options of every model that does not say otherwise. */
   readonly defaults?: ModelOptions;
   /** Folder in which what was built is kept; default the package's or the user's cache. `false` keeps nothing. */

@@ -6,6 +6,7 @@ import { isShapeName } from '../compile/named-shapes.js';
 import { parseRangeMethod } from '../compile/range-method.js';
 import { WEIGHT_WAYS } from '../compile/weight-request.js';
 import { QuantcError } from '../errors/error.js';
+import type { QuantcPlugin } from '../plugin/plugin.js';
 import { parsePrecision } from '../recipe.js';
 import type { Target } from '../target/target.js';
 import type { ModelOptions, QuantcConfig } from './config.js';
@@ -22,6 +23,12 @@ const target = v.union(
     ),
   ],
   'expected the name of a target, or what defineTarget gives',
+);
+
+/** What is in it is checked where plugins are: complaints are the same for all who give them. */
+const plugin = v.custom<QuantcPlugin>(
+  (given) => typeof given === 'object' && given !== null,
+  'expected what definePlugin gives',
 );
 
 /** Text that a parser of ours takes; what it complains of is the issue. */
@@ -92,6 +99,7 @@ const config = v.strictObject({
     v.record(name, v.pipe(v.unknown(), v.transform(spelledOut), model)),
     v.check((models) => Object.keys(models).length > 0, 'names no model'),
   ),
+  plugins: v.optional(v.array(plugin)),
   defaults: v.optional(v.strictObject(options)),
   cache: v.optional(v.union([text, v.literal(false)])),
   maxMemory: v.optional(positive),

@@ -2,6 +2,7 @@
 import type { QuantcError } from '../errors/error.js';
 import type { Model } from '../ir/graph.js';
 import type { PassEvent } from '../pipeline/run.js';
+import type { QuantcPlugin } from '../plugin/plugin.js';
 import type { Precision } from '../recipe.js';
 import type { Target } from '../target/target.js';
 import type { LayoutName } from './layout.js';
@@ -37,6 +38,8 @@ export interface CompileRequest extends WeightRequest, Specialization {
   readonly binding?: BindingName;
   /** How the outputs lie in it; default `flat`. */
   readonly layout?: LayoutName;
+  /** Passes, targets, observers and algorithms of your own; see `definePlugin`. */
+  readonly plugins?: readonly QuantcPlugin[];
   /** How activation ranges are chosen; default `auto`. */
   readonly ranges?: RangeMethod;
   /** Names of the algorithms that refine static int8; default those that `recipe.ts` marks so, `['none']` for none. */
