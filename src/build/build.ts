@@ -73,7 +73,7 @@ export async function build(request: BuildRequest = {}): Promise<BuildResult> {
     const work = todo.map((index) => {
       const workplace = store.workplace();
       temporary.push(workplace);
-      return { job: jobs[index]!, workplace, bytes: bytesOfModel(jobs[index]!) };
+      return { job: jobs[index]!, key: keys[index]!, workplace, bytes: bytesOfModel(jobs[index]!) };
     });
     const builds = await runJobs(work, options);
     return new Map(

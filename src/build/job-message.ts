@@ -1,5 +1,6 @@
 /** What the two ends of a job in a process of its own tell each other. */
-import type { ErrorPlace, QuantcError } from '../errors/error.js';
+import { type ErrorPlace, QuantcError } from '../errors/error.js';
+import { type BuildJob, jobTitle } from './job.js';
 import type { StoredBuild } from './store.js';
 
 /** Which job, and where. A config is named rather than sent: what is in it may be code. */
@@ -26,3 +27,10 @@ export type JobAnswer =
         readonly hint: string | undefined;
       };
     };
+
+/** What a job gave. @throws QuantcError what it threw, with the model and the target in front */
+export function answered(answer: JobAnswer, job: BuildJob): StoredBuild {
+  if ('build' in answer) return answer.build;
+  const { code, message, ...rest } = answer.error;
+  throw new QuantcError(code, `${jobTitle(job)}: ${message}`, rest);
+}

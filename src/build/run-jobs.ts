@@ -1,11 +1,10 @@
 /** Does jobs in processes of their own, as many at once as cores and memory allow; a process that is lost is replaced. */
-import { fork } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { QuantcError } from '../errors/error.js';
 import type { BuildEvent } from './events.js';
+import { inProcess } from './in-process.js';
 import { type BuildJob, jobTitle } from './job.js';
-import type { JobAnswer, JobOrder } from './job-message.js';
+import { answered } from './job-message.js';
 import type { StoredBuild } from './store.js';
 
 /** Times that a job is begun before it is given up: a process may be killed for memory that another one took. */
@@ -16,6 +15,8 @@ const MODEL_FACTOR = 4;
 
 export interface JobToDo {
   readonly job: BuildJob;
+  /** What `jobKey` gives for it. */
+  readonly key: string;
   readonly workplace: string;
   /** Bytes of the model and its external data. */
   readonly bytes: number;
@@ -65,14 +66,13 @@ async function persist(todo: JobToDo, threads: number, options: RunOptions): Pro
   const { name, target } = todo.job;
   for (let attempt = 1; ; attempt++) {
     options.onEvent?.({ kind: 'begun', name, target: target.name, attempt });
-    const answer = await inProcess(todo, threads, options);
-    if (answer !== undefined && 'build' in answer) {
-      options.onEvent?.({ kind: 'done', name, target: target.name });
-      return answer.build;
-    }
+    const { config, cache, maxMemory } = options;
+    const order = { config, name, target: target.name, workplace: todo.workplace, cache, maxMemory, threads };
+    const answer = await inProcess(order, options.signal);
     if (answer !== undefined) {
-      const { code, message, ...rest } = answer.error;
-      throw new QuantcError(code, `${jobTitle(todo.job)}: ${message}`, rest);
+      const build = answered(answer, todo.job);
+      options.onEvent?.({ kind: 'done', name, target: target.name });
+      return build;
     }
     if (attempt < ATTEMPTS) continue;
     throw new QuantcError(
@@ -84,40 +84,6 @@ async function persist(todo: JobToDo, threads: number, options: RunOptions): Pro
       },
     );
   }
-}
-
-/** @returns undefined when the process was lost */
-function inProcess(todo: JobToDo, threads: number, options: RunOptions): Promise<JobAnswer | undefined> {
-  const { signal, config, cache, maxMemory } = options;
-  const source = new URL('./job-process.ts', import.meta.url);
-  // Run from its TypeScript source, the process must first learn to read that.
-  const built = !import.meta.url.endsWith('.ts') || !existsSync(source);
-  const module = built ? new URL('./job-process.js', import.meta.url) : source;
-  return new Promise((resolve, reject) => {
-    const child = fork(module, {
-      execArgv: built ? [] : ['--import', import.meta.resolve('tsx')],
-      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
-      serialization: 'advanced',
-    });
-    let answer: JobAnswer | undefined;
-    const stop = () => child.kill();
-    signal?.addEventListener('abort', stop, { once: true });
-    child.once('message', (told) => {
-      answer = told as JobAnswer;
-    });
-    child.once('error', reject);
-    child.once('exit', () => {
-      signal?.removeEventListener('abort', stop);
-      if (signal?.aborted) reject(new QuantcError('E_ABORTED', 'the build was stopped', { kind: 'usage' }));
-      else resolve(answer);
-    });
-    const { name, target } = todo.job;
-    const order: JobOrder = {
-      ...{ config, name, target: target.name, workplace: todo.workplace },
-      ...{ cache, maxMemory, threads },
-    };
-    child.send(order);
-  });
 }
 
 /** Bytes that are shared among what runs at once; what wants more than there is runs alone. */
