@@ -28,50 +28,13 @@ import type { Model } from './ir/graph.js';
 import type { Pass } from './pipeline/pass.js';
 import type { Algorithm } from './plugin/plugin.js';
 import { algorithmsNamed } from './recipe-algorithms.js';
+import type { Precision } from './recipe-precisions.js';
 import { WEIGHT_PASSES } from './recipe-weights.js';
 import { isProfile, profileFor } from './target/profiled.js';
-import { PROFILES, type Target } from './target/target.js';
+import type { Target } from './target/target.js';
 
 export { ALGORITHMS, algorithmsNamed } from './recipe-algorithms.js';
-
-/**
- * How low the numbers go.
- * - `int8`: static; weights and activations int8, ranges from calibration data.
- * - `int8-dynamic`: weights int8, activations quantized while the model runs.
- * - `int8-weights`: the file holds int8, the executor computes in float.
- * - `int4`, `int2`, `int8-blocks`: weights of 4, 2 or 8 bits in blocks with a scale each; activations stay float.
- * - `auto-weights`: bits of each weight by what it does to outputs, as many bytes in all as int4 takes.
- * - `fp16`, `bf16`: arithmetic in 16-bit floats, or their storage where the target computes in float.
- * - `a8w8`, `a16w8`, `a16w4`, `mixed`: static, bits of activations and of weights; see `Profile` in `target.ts`. For
- *   targets that take graphs whole, and for no others.
- * - `float`: canonicalization alone.
- * - `auto`: `int8` where calibration data are given, else `int8-dynamic`; `int4` for executors beside the CPU; for
- *   targets that take graphs whole `a16w8` where there is attention, else `a8w8`.
- */
-export const PRECISIONS = [
-  'auto',
-  'int8',
-  'int8-dynamic',
-  'int8-weights',
-  'int4',
-  'int2',
-  'int8-blocks',
-  'auto-weights',
-  'fp16',
-  'bf16',
-  ...PROFILES,
-  'float',
-] as const;
-export type Precision = (typeof PRECISIONS)[number];
-
-/** @throws QuantcError E_PRECISION_UNKNOWN listing those there are. */
-export function parsePrecision(name: string): Precision {
-  if ((PRECISIONS as readonly string[]).includes(name)) return name as Precision;
-  throw new QuantcError('E_PRECISION_UNKNOWN', `there is no precision "${name}"`, {
-    kind: 'usage',
-    hint: `Precisions: ${PRECISIONS.join(', ')}.`,
-  });
-}
+export { PRECISIONS, type Precision, parsePrecision } from './recipe-precisions.js';
 
 /** Those that need integer kernels for activations, which executors beside the CPU lack. */
 const INTEGER: readonly Precision[] = ['int8', 'int8-dynamic'];

@@ -1,7 +1,7 @@
 /** A build as jobs: one model for one target each, so that each can be done by itself, and kept by itself. */
 import { join, resolve } from 'node:path';
 import { resolveTargets } from '../../targets/index.js';
-import { refuseClash } from '../compile/layout.js';
+import { refuseClash } from '../compile/layout-name.js';
 import type { CompileRequest } from '../compile/request.js';
 import type { Target } from '../target/target.js';
 import type { ModelConfig, QuantcConfig } from './config.js';

@@ -1,13 +1,13 @@
 /** Whether a config is one: every key is known, and every complaint points at its own. */
 import * as v from 'valibot';
-import { LAYOUTS } from '../compile/layout.js';
-import { BINDINGS, FORMATS } from '../compile/mobile-files.js';
-import { isShapeName } from '../compile/named-shapes.js';
+import { BINDINGS, FORMATS } from '../compile/format-name.js';
+import { LAYOUTS } from '../compile/layout-name.js';
 import { parseRangeMethod } from '../compile/range-method.js';
+import { isShapeName } from '../compile/shape-name.js';
 import { WEIGHT_WAYS } from '../compile/weight-request.js';
 import { QuantcError } from '../errors/error.js';
 import type { QuantcPlugin } from '../plugin/plugin.js';
-import { parsePrecision } from '../recipe.js';
+import { parsePrecision } from '../recipe-precisions.js';
 import type { Target } from '../target/target.js';
 import type { ModelOptions, QuantcConfig } from './config.js';
 

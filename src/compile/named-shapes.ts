@@ -1,12 +1,10 @@
 /** Several shapes of one model, by names. */
 import { QuantcError } from '../errors/error.js';
 import { type DimSizes, parseDim } from './dims.js';
+import { isShapeName } from './shape-name.js';
 
 /** Sizes of dimensions by the name of a shape, which the names of files end in. */
 export type NamedShapes = Readonly<Record<string, DimSizes>>;
-
-/** Names become parts of the names of files. */
-export const isShapeName = (name: string): boolean => /^[\w-]+$/.test(name);
 
 const usage = (code: string, message: string, hint?: string): QuantcError =>
   new QuantcError(code, message, { kind: 'usage', hint });

@@ -5,8 +5,8 @@ import { shareData } from '../onnx/shared-data.js';
 import type { TargetReport } from '../report/report.js';
 import type { Target } from '../target/target.js';
 import { Meeting } from './meeting.js';
-import { isShapeName } from './named-shapes.js';
 import type { CompileRequest } from './request.js';
+import { isShapeName } from './shape-name.js';
 import { Staging } from './staging.js';
 
 const usage = (code: string, message: string, hint?: string): QuantcError =>

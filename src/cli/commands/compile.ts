@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import { refusedTarget } from '../../compile/each-target.js';
-import { type LayoutName, parseLayout } from '../../compile/layout.js';
-import { type BindingName, type FormatName, parseBinding, parseFormats } from '../../compile/mobile-files.js';
+import { type BindingName, type FormatName, parseBinding, parseFormats } from '../../compile/format-name.js';
+import { type LayoutName, parseLayout } from '../../compile/layout-name.js';
 import { parseRangeMethod, type RangeMethod } from '../../compile/range-method.js';
 import type { Specialization } from '../../compile/specialize.js';
 import { parseWeightMethod, type WeightRequest } from '../../compile/weight-request.js';
