@@ -7,46 +7,25 @@ import { differentiate } from '../autodiff/differentiate.js';
 import { Emitter } from '../autodiff/emit.js';
 import { QuantcError } from '../errors/error.js';
 import { cloneModel } from '../ir/clone.js';
-import {
-  addInitializer,
-  addInput,
-  removeInitializer,
-  replaceAllUses,
-  setConstant,
-  setGraphOutputs,
-  setInput,
-  sortTopologically,
-} from '../ir/edit.js';
+import { addInitializer, addInput, setConstant, setGraphOutputs, sortTopologically } from '../ir/edit.js';
 import type { Model, Value } from '../ir/graph.js';
 import { inlineGraph } from '../ir/inline.js';
 import { Tensor } from '../ir/tensor.js';
 import { tensorType } from '../ir/type.js';
 import { valuesOf } from '../ir/walk.js';
-import { fakeQuantized, type Grid } from './fake-quant.js';
 import { type Loss, lossGraph, readsLabels, readsTeacher } from './losses.js';
-import { clippedNorm, type Optimizer, type Pace, stateNames, updater } from './optimizer.js';
+import { clippedNorm, type Optimizer, stateNames, updater } from './optimizer.js';
+import {
+  type ActivationSpec,
+  type Moved,
+  prepareActivation,
+  prepareWeight,
+  unknown,
+  type WeightSpec,
+  weightOf,
+} from './prepare.js';
 
-/** A grid that a value is put on during training. */
-export interface GridSpec {
-  readonly grid: Grid;
-  /** How the scales learn; absent: they stay as they are. */
-  readonly scales?: Pace;
-}
-
-/** An initializer of the student that is trained, or put on a grid, or both. */
-export interface WeightSpec {
-  readonly name: string;
-  /** How the weight learns; absent: it stays as it is (and only its scales may learn). */
-  readonly pace?: Pace;
-  /** Where it starts, in its own shape; default the student's own numbers. For weights that learn. */
-  readonly initial?: Tensor;
-  readonly quantized?: GridSpec;
-}
-
-/** A value between nodes of the student that is put on a grid. */
-export interface ActivationSpec extends GridSpec {
-  readonly name: string;
-}
+export type { ActivationSpec, GridSpec, GridValue, WeightSpec } from './prepare.js';
 
 export interface StepOptions {
   readonly weights: readonly WeightSpec[];
@@ -88,15 +67,6 @@ export interface TrainingStep {
   readonly norm: string;
 }
 
-/** What is moved in a step: the input, and how it learns. */
-interface Moved {
-  readonly input: Value;
-  readonly initial: Tensor;
-  readonly pace: Pace;
-  readonly kind: 'weight' | 'scale';
-  readonly of: string;
-}
-
 /**
  * Builds the step. The student stays as it is; it must be typed, with fixed sizes where the gradients of its operators
  * need them, and of ai.onnx 18 or later.
@@ -119,8 +89,7 @@ export function trainingStep(student: Model, options: StepOptions): TrainingStep
 
   const moved: Moved[] = [];
   for (const spec of options.weights) moved.push(...prepareWeight(emit, weightOf(named, spec.name), spec));
-  for (const spec of options.activations ?? [])
-    moved.push(...prepareActivation(emit, named.get(spec.name), spec));
+  for (const spec of options.activations ?? []) moved.push(...prepareActivation(emit, named, spec));
   if (moved.length === 0) {
     throw new QuantcError('E_TRAINING_WEIGHT', 'nothing is to be trained', {
       kind: 'usage',
@@ -188,60 +157,7 @@ export function trainingStep(student: Model, options: StepOptions): TrainingStep
   };
 }
 
-const unknown = (name: string, what: string): QuantcError =>
-  new QuantcError('E_TRAINING_VALUE', `the student has no ${what} ${name}`, { place: { value: name } });
-
-function weightOf(named: ReadonlyMap<string, Value>, name: string): Value {
-  const value = named.get(name);
-  if (value?.isConstant && value.dtype === 'float') return value;
-  throw new QuantcError('E_TRAINING_WEIGHT', `${name} is no float32 initializer of the student`, {
-    place: { value: name },
-  });
-}
-
 const zerosLike = ({ shape, count }: Tensor): Tensor => Tensor.of('float', shape, new Float32Array(count));
-
-function prepareWeight(emit: Emitter, weight: Value, spec: WeightSpec): Moved[] {
-  const { graph } = emit;
-  const initial = spec.initial ?? weight.constant!;
-  if (initial.dtype !== 'float' || initial.shape.join() !== weight.constant!.shape.join()) {
-    throw new QuantcError(
-      'E_TRAINING_WEIGHT',
-      `${spec.name} cannot start from ${initial.dtype}[${initial.shape}]`,
-      {
-        place: { value: spec.name },
-      },
-    );
-  }
-  const moved: Moved[] = [];
-  let source = weight;
-  if (spec.pace !== undefined) {
-    source = addInput(graph, `weight/${spec.name}`, weight.type);
-    replaceAllUses(weight, source);
-    removeInitializer(weight);
-    moved.push({ input: source, initial, pace: spec.pace, kind: 'weight', of: spec.name });
-  }
-  if (spec.quantized) moved.push(...onGrid(emit, source, spec.name, spec.quantized));
-  return moved;
-}
-
-function prepareActivation(emit: Emitter, value: Value | undefined, spec: ActivationSpec): Moved[] {
-  if (value === undefined || value.graph !== emit.graph) throw unknown(spec.name, 'value');
-  return onGrid(emit, value, spec.name, spec);
-}
-
-/** All readers of a value read its fake quantization. */
-function onGrid(emit: Emitter, value: Value, name: string, { grid, scales }: GridSpec): Moved[] {
-  const readers = [...value.uses];
-  const type = tensorType('float', grid.scale.shape);
-  const scale = scales
-    ? addInput(emit.graph, `scale/${name}`, type)
-    : addInitializer(emit.graph, grid.scale, `scale/${name}`);
-  const quantized = fakeQuantized(emit, value, scale, grid);
-  for (const { node, index } of readers) setInput(node, index, quantized);
-  if (scales === undefined) return [];
-  return [{ input: scale, initial: grid.scale, pace: scales, kind: 'scale', of: name }];
-}
 
 /** The teacher's logits: its nodes beside the student's, reading the same inputs. */
 function teacherOf(model: Model, teacher: Model, place: number): Value {
