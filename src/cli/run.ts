@@ -1,16 +1,17 @@
 /** From words to a command, and from its end to an exit code. */
 import type { Command } from 'commander';
 import { QuantcError } from '../errors/error.js';
+import { nearest } from '../errors/nearest.js';
 import { VERSION } from '../report/version.js';
 import { asQuantcError, exitCodeOf, failureJson, failureText, isTold } from './failure.js';
 import { COMMANDS, type CommandName, isCommand, overview } from './help.js';
-import { nearest } from './nearest.js';
 import { print, printJson } from './terminal.js';
 
 /** Each command's own file, loaded when it is called. */
 const LOADERS: Readonly<Record<CommandName, () => Promise<{ make(): Command }>>> = {
   compile: () => import('./commands/compile.js'),
   build: () => import('./commands/build.js'),
+  worker: () => import('./commands/worker.js'),
   explain: () => import('./commands/explain.js'),
   compare: () => import('./commands/compare.js'),
   sensitivity: () => import('./commands/sensitivity.js'),

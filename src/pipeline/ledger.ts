@@ -23,6 +23,11 @@ export interface LedgerRow {
   readonly rangeUse?: number;
   /** What would help a layer that loses much. */
   readonly suggestion?: Suggestion;
+  /** Pruned weights: the share that is 0, and the share of the weight's energy, by what it is multiplied with, that went. */
+  readonly sparsity?: number;
+  readonly energyLost?: number;
+  /** Plugin whose pass made the node what it is, or said something of it. */
+  readonly plugin?: string;
 }
 
 /** The remedy for a layer's error, as its figures decide it. */
@@ -44,6 +49,8 @@ export interface LedgerNote {
   readonly code: string;
   readonly message: string;
   readonly pass?: string;
+  /** Plugin whose pass it is. */
+  readonly plugin?: string;
 }
 
 type Facts = Partial<Omit<LedgerRow, 'node' | 'opType' | 'graph'>>;
@@ -52,6 +59,10 @@ type Facts = Partial<Omit<LedgerRow, 'node' | 'opType' | 'graph'>>;
 export class Ledger {
   readonly #rows = new Map<string, LedgerRow>();
   readonly notes: LedgerNote[] = [];
+  /** The plugin by whose pass entries are made now. */
+  plugin: string | undefined;
+  /** Plugins by the nodes that their passes rewrote, which may have no rows yet. */
+  readonly #touched = new Map<string, string>();
 
   /** Records or refines the row of a node. */
   record(node: Node, facts: Facts): void {
@@ -61,7 +72,15 @@ export class Ledger {
       graph: graphOf(node),
       precision: 'float',
     };
-    this.#rows.set(keyOf(node), { ...row, ...facts });
+    const plugin = this.plugin ?? this.#touched.get(keyOf(node));
+    this.#rows.set(keyOf(node), { ...row, ...facts, ...(plugin !== undefined && { plugin }) });
+  }
+
+  /** Says that a plugin's pass put something in the place of a node: what bears its name from now on is the plugin's. */
+  touched(node: Node, plugin: string): void {
+    this.#touched.set(keyOf(node), plugin);
+    const row = this.find(node);
+    if (row !== undefined) this.#rows.set(keyOf(node), { ...row, plugin });
   }
 
   /** Adds facts to a row that is there already; nodes without one stay without. */
@@ -74,7 +93,12 @@ export class Ledger {
   }
 
   note(level: LedgerNote['level'], code: string, message: string, pass?: string): void {
-    this.notes.push(pass === undefined ? { level, code, message } : { level, code, message, pass });
+    const { plugin } = this;
+    this.notes.push({
+      ...{ level, code, message },
+      ...(pass !== undefined && { pass }),
+      ...(plugin !== undefined && { plugin }),
+    });
   }
 
   /** Takes notes back that a later decision made untrue. */

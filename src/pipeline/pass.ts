@@ -119,6 +119,8 @@ export interface Pass {
    */
   readonly passes?: readonly Pass[];
   readonly rounds?: number;
+  /** Name of the plugin that it comes from, which is blamed for what it breaks. Set by quantc itself. */
+  readonly plugin?: string;
   run(model: Model, context: PassContext): void | Promise<void>;
 }
 

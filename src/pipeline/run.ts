@@ -1,12 +1,15 @@
 import { QuantcError } from '../errors/error.js';
 import type { Model, Node, Value } from '../ir/graph.js';
 import { verify } from '../ir/verify.js';
+import { blame, watchGraph } from './blame.js';
 import { Ledger } from './ledger.js';
 import { type Engine, type Fact, type Pass, type PassContext, versionOf } from './pass.js';
 
 /** What the pipeline tells a watcher after each pass. */
 export interface PassEvent {
   readonly pass: string;
+  /** Name of the plugin that the pass comes from. */
+  readonly plugin?: string;
   /** How many passes ran before it, each round of a group counted. */
   readonly index: number;
   readonly milliseconds: number;
@@ -32,7 +35,8 @@ export interface PipelineOptions {
  * been given by an earlier one; where an earlier one has set the fact to `false` (it found that it cannot hold for this
  * model), the pass is passed by, with a note in the ledger. A group's passes repeat until a round of them changes nothing.
  * @throws QuantcError E_PIPELINE_FACT when a needed fact is missing, F_PASS when a pass leaves a broken graph; errors
- * of a pass are thrown on with the pass's name in their place.
+ * of a pass are thrown on with the pass's name in their place. What a plugin's pass throws is E_PLUGIN_FAILED, and what
+ * it breaks, which is always looked for, E_PLUGIN_GRAPH.
  */
 export async function runPipeline(
   model: Model,
@@ -53,11 +57,20 @@ export async function runPipeline(
       return false;
     }
     let changedInside = false;
-    for (let round = 0; pass.passes !== undefined && round < (pass.rounds ?? 1); round++) {
-      let changedNow = false;
-      for (const each of pass.passes) changedNow = (await runOne(each)) || changedNow;
-      if (!changedNow) break;
+    const rounds = pass.rounds ?? 1;
+    for (let round = 0; pass.passes !== undefined && round < rounds; round++) {
+      const changedNow: Pass[] = [];
+      for (const each of pass.passes) if (await runOne(each)) changedNow.push(each);
+      if (changedNow.length === 0) break;
       changedInside = true;
+      const restless = changedNow.find(({ plugin }) => plugin !== undefined);
+      if (restless !== undefined && round > 0 && round === rounds - 1)
+        ledger.note(
+          'warning',
+          'plugin-restless',
+          `${pass.name} did not settle: ${restless.name} of plugin ${restless.plugin} still changed something in round ${rounds}`,
+          restless.name,
+        );
     }
     for (const need of pass.needs ?? []) {
       if (need === 'typed') await options.engine.inferTypes(model);
@@ -67,7 +80,7 @@ export async function runPipeline(
           `pass ${pass.name} needs "${need}", which no earlier pass gives`,
           {
             kind: 'usage',
-            place: { pass: pass.name },
+            place: { pass: pass.name, plugin: pass.plugin },
           },
         );
       }
@@ -78,16 +91,24 @@ export async function runPipeline(
       engine: options.engine,
       ledger,
       facts,
-      decline: (reason, at) => declines.push(describe(reason, at)),
-      changed: (what, at) => changes.push(describe(what, at)),
+      decline: (reason, at) => void declines.push(describe(reason, at)),
+      changed: (what, at) => {
+        changes.push(describe(what, at));
+        if (pass.plugin !== undefined && at !== undefined && 'opType' in at) ledger.touched(at, pass.plugin);
+      },
     };
+    const check = pass.plugin === undefined ? undefined : watchGraph(model, pass);
     const before = versionOf(model);
     const start = performance.now();
     try {
+      ledger.plugin = pass.plugin;
       await pass.run(model, context);
     } catch (error) {
-      throw blame(error, pass.name);
+      throw blame(error, pass, changes.concat(declines).at(-1));
+    } finally {
+      ledger.plugin = undefined;
     }
+    check?.();
     for (const fact of pass.gives ?? []) given.add(fact);
     const changed = versionOf(model) !== before;
     if (changed && options.verify) {
@@ -102,6 +123,7 @@ export async function runPipeline(
     options.onPass?.(
       {
         pass: pass.name,
+        ...(pass.plugin !== undefined && { plugin: pass.plugin }),
         index: index++,
         milliseconds: performance.now() - start,
         changed,
@@ -119,24 +141,4 @@ export async function runPipeline(
 function describe(text: string, at: Node | Value | undefined): string {
   if (at === undefined) return text;
   return `${'opType' in at ? at.label : at.name}: ${text}`;
-}
-
-function blame(error: unknown, pass: string): Error {
-  if (error instanceof QuantcError) {
-    return new QuantcError(error.code, error.message, {
-      kind: error.kind,
-      place: { ...error.place, pass: error.place.pass ?? pass },
-      hint: error.hint,
-      cause: error,
-    });
-  }
-  return new QuantcError(
-    'F_PASS',
-    `pass ${pass} failed: ${error instanceof Error ? error.message : String(error)}`,
-    {
-      kind: 'fault',
-      place: { pass },
-      cause: error,
-    },
-  );
 }

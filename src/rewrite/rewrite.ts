@@ -215,11 +215,11 @@ class Driver {
     const version = this.graph.version;
     const site: Site = { root, graph: this.graph, model: this.model, opset };
     const bound = Object.fromEntries(match.bound) as Bound<Bindings>;
-    const verdict = rule.check(bound, site);
+    const verdict = this.#asked(rule, 'check', root, () => rule.check(bound, site));
     if (verdict !== true) {
       return typeof verdict === 'string' ? decline(verdict) : decline(verdict.reason, verdict.at);
     }
-    const planned = rule.replace(bound, replacementBuilder(), site);
+    const planned = this.#asked(rule, 'replace', root, () => rule.replace(bound, replacementBuilder(), site));
     if (this.graph.version !== version) {
       throw new QuantcError('E_REWRITE_EDIT', `${rule.name} edits the graph in check or replace`, {
         kind: 'fault',
@@ -234,6 +234,23 @@ class Driver {
     for (const domain of domains) if (!this.opsets.has(domain)) this.opsets.set(domain, 1);
     this.#rewritten += 1;
     return { next };
+  }
+
+  /** What the author's code answers; what it throws tells the node. */
+  #asked<T>(rule: Rule, what: string, root: Node, ask: () => T): T {
+    try {
+      return ask();
+    } catch (cause) {
+      if (cause instanceof QuantcError && cause.place.node !== undefined) throw cause;
+      const known = cause instanceof QuantcError ? cause : undefined;
+      const message = cause instanceof Error ? cause.message : String(cause);
+      throw new QuantcError(known?.code ?? 'F_REWRITE', `${what} of ${rule.name}: ${message}`, {
+        kind: known?.kind ?? 'fault',
+        place: { ...known?.place, pass: this.pass, node: root.label },
+        hint: known?.hint,
+        cause,
+      });
+    }
   }
 
   #expectAll(rule: Rule, match: Match, replacements: readonly ReplacementInput[]): void {
