@@ -28,7 +28,7 @@ import type { Model } from './ir/graph.js';
 import type { Pass } from './pipeline/pass.js';
 import type { Algorithm } from './plugin/plugin.js';
 import { algorithmsNamed } from './recipe-algorithms.js';
-import type { Precision } from './recipe-precisions.js';
+import { PRECISIONS, type Precision } from './recipe-precisions.js';
 import { WEIGHT_PASSES } from './recipe-weights.js';
 import { isProfile, profileFor } from './target/profiled.js';
 import type { Target } from './target/target.js';
