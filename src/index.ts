@@ -86,6 +86,8 @@ export {
   nearestPlane,
   type RowsToRound,
 } from './quant/nearest-plane.js';
+  type Settle,
+  settleRows,
 export { pack, unpack } from './quant/pack.js';
 export { dequantize, type QuantizedArray, type QuantizeSpec, quantize } from './quant/quantize.js';
 export {
@@ -98,6 +100,7 @@ export {
 } from './quant/round-blocks.js';
 export { simulatedBytes, simulatedWeight, Widened } from './quant/simulate.js';
 export {
+export * from './quant/sparsity.js';
   QUANTIZE_WEIGHT,
   type QuantizedWeight,
   quantizedWeight,
@@ -134,11 +137,13 @@ export {
   scalarQuantization,
   zeroPointsOf,
 } from './target/quantized-scalar.js';
+export * from './target/palettes.js';
 export * from './target/target.js';
 export * from './target/usability.js';
 export {
   causeOf,
   type Partition,
+export * from './target/pruning.js';
   type ProviderVerdict,
   type RuleBreak,
   verdictOf,

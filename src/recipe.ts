@@ -19,6 +19,7 @@ import { nameNodes } from '../passes/name-nodes.js';
 import { placeOnExecutor } from '../passes/place-on-executor.js';
 import { planIntegerKernels } from '../passes/plan-integer-kernels.js';
 import { protectLayers } from '../passes/protect-layers.js';
+import { pruneWeights } from '../passes/prune-weights.js';
 import { quantizeAttention } from '../passes/quantize-attention.js';
 import { quantizeDynamic } from '../passes/quantize-dynamic.js';
 import { quantizeRecurrent } from '../passes/quantize-recurrent.js';
@@ -181,7 +182,8 @@ export function recipeFor(
       ...loweringsNamed(rewriting.lowerings ?? []),
     ],
     quantize: [
-      ...quantizing(precision, algorithmsNamed(algorithms)),
+      pruneWeights,
+      ...quantizing(precision, algorithmsNamed(algorithms, plugged)),
       ...(rewriting.beside ? [placeOnExecutor] : []),
     ],
     finish:

@@ -21,7 +21,10 @@ import { deadCode } from '../dead-code.js';
 
 /** The moments of one reader's input. */
 export interface Moments {
-  /** E[x·xᵀ] of each part, [part, part]: the parts are the layer's groups, cut further where they are too large. */
+  /**
+   * E[x·xᵀ] of each part, [part, part], or its diagonal alone: the parts are the layer's groups, cut further where whole
+   * matrices would be too large.
+   */
   readonly second: readonly Float64Array[];
   /** E[x], part after part. */
   readonly mean: Float64Array;
@@ -75,11 +78,14 @@ interface Sampled {
   stride: number;
   /** Its x leave the graph, and the engine sums their products. */
   readonly summed: boolean;
+  /** The diagonal is enough. */
+  readonly diagonal: boolean;
 }
 
 /**
  * Runs the model over the first samples and sums the moments of the inputs of all readers of some layers.
  * @param products sums the moments of large products, which may then have parts as large as it has room for
+ * @param of whole matrices, or their diagonals, for which no layer is cut
  * @returns in the order of the layers, and of their readers
  */
 export async function momentsOf<R extends MomentReader>(
@@ -88,19 +94,24 @@ export async function momentsOf<R extends MomentReader>(
   samples: number,
   context: PassContext,
   products?: MatrixEngine,
+  of: 'matrix' | 'diagonal' = 'matrix',
 ): Promise<Map<R, Moments>> {
+  const diagonal = of === 'diagonal';
   const wanted: (Sampled & { readonly reader: R })[] = layers.flatMap((layer) => {
-    const parts = partsOf(layer, products?.largest)!;
+    const parts = diagonal ? layer.groups : partsOf(layer, products?.largest)!;
     const rows = (layer.size * layer.groups) / parts;
-    const summed = products !== undefined && layer.kernel.length === 0 && rows > SUMMED_FROM;
-    return layer.readers.map((reader) => ({ layer, reader, parts, stride: 1, summed }));
+    const summed = !diagonal && products !== undefined && layer.kernel.length === 0 && rows > SUMMED_FROM;
+    return layer.readers.map((reader) => ({ layer, reader, parts, stride: 1, summed, diagonal }));
   });
   await chooseStrides(model, wanted, samples, context);
   const probe = withMoments(model, wanted, context);
   const sums = wanted.map(({ layer, parts, summed }) => {
     const rows = (layer.size * layer.groups) / parts;
     return {
-      second: Array.from({ length: summed ? 0 : parts }, () => new Float64Array(rows * rows)),
+      second: Array.from(
+        { length: summed ? 0 : parts },
+        () => new Float64Array(diagonal ? rows : rows * rows),
+      ),
       grams: Array.from({ length: summed ? parts : 0 }, () => products!.gram(rows)),
       mean: new Float64Array(layer.size * layer.groups),
       count: 0,
@@ -182,14 +193,14 @@ async function chooseStrides(
 }
 
 /**
- * A copy of the model whose only outputs are, for each reader, Σ x·xᵀ [parts, k, k] or else x [columns, parts · k], then
+ * A copy of the model whose only outputs are, for each reader, Σ x·xᵀ [parts, k, k], Σ x² [parts, k] or x [columns, parts · k], then
  * Σ x [parts, k], and elements of x.
  */
 function withMoments(model: Model, wanted: readonly Sampled[], context: PassContext) {
   const copy = cloneModel(model);
   const { graph } = copy.model;
   copy.model.opsets.set('com.microsoft', 1);
-  const outputs = wanted.map(({ layer, reader, parts, stride, summed }) => {
+  const outputs = wanted.map(({ layer, reader, parts, stride, summed, diagonal }) => {
     const input = copy.values.get(reader.input)!;
     const rows = (layer.size * layer.groups) / parts;
     const columns =
@@ -198,10 +209,12 @@ function withMoments(model: Model, wanted: readonly Sampled[], context: PassCont
         : products(graph, input, layer);
     const x = make(graph, 'Reshape', [columns, ints(graph, [0, parts, rows, -1])]);
     const square = () => make(graph, 'FusedMatMul', [x, x], { transB: 1 }, 'com.microsoft');
+    const squares = () =>
+      diagonal
+        ? make(graph, 'ReduceSumSquare', [x, ints(graph, [0, 3])], { keepdims: 0 })
+        : make(graph, 'ReduceSum', [square(), ints(graph, [0])], { keepdims: 0 });
     return [
-      summed
-        ? make(graph, 'Reshape', [input, ints(graph, [-1, layer.size])])
-        : make(graph, 'ReduceSum', [square(), ints(graph, [0])], { keepdims: 0 }),
+      summed ? make(graph, 'Reshape', [input, ints(graph, [-1, layer.size])]) : squares(),
       make(graph, 'ReduceSum', [x, ints(graph, [0, 3])], { keepdims: 0 }),
       make(graph, 'Size', [x]),
     ];

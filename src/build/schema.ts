@@ -8,6 +8,7 @@ import { WEIGHT_WAYS } from '../compile/weight-request.js';
 import { QuantcError } from '../errors/error.js';
 import type { QuantcPlugin } from '../plugin/plugin.js';
 import { parsePrecision } from '../recipe-precisions.js';
+import { PALETTE_BITS } from '../target/palettes.js';
 import type { Target } from '../target/target.js';
 import type { ModelOptions, QuantcConfig } from './config.js';
 
@@ -83,6 +84,10 @@ const options = {
   symmetricWeights: v.optional(v.boolean()),
   half: v.optional(v.boolean()),
   halfInterfaces: v.optional(v.boolean()),
+  prune: v.optional(text),
+  dense: v.optional(texts),
+  palettize: v.optional(v.picklist(PALETTE_BITS)),
+  paletteChannels: v.optional(positive),
 } as const satisfies Record<keyof ModelOptions, v.GenericSchema>;
 
 const model = v.strictObject({ model: text, ...options });

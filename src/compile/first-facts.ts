@@ -7,10 +7,11 @@ import type { Target } from '../target/target.js';
 import { weightBytesFact } from '../target/weight-mix.js';
 import { kvCacheFact, maxPositionsFact } from '../transformer/facts.js';
 import { tellProtection } from './protect-request.js';
+import { tellCompression } from './prune-request.js';
 import type { CompileRequest } from './request.js';
 import { tellWeights } from './weight-request.js';
 
-/** @param goal of a search for a mix of precisions. @throws QuantcError as `tellWeights` and `tellProtection` do */
+/** @param goal of a search for a mix of precisions. @throws QuantcError as `tellWeights`, `tellProtection` and `tellCompression` do */
 export function firstFacts(
   target: Target,
   precision: Exclude<Precision, 'auto'>,
@@ -23,6 +24,7 @@ export function firstFacts(
   else if (goal !== undefined) mixGoalFact.set({ facts }, goal);
   tellWeights(facts, precision, request);
   tellProtection(facts, precision, request.protect);
+  tellCompression(facts, precision, request);
   kvCacheFact.set({ facts }, request.kvCache ?? false);
   if (request.unroll !== undefined) unrollFact.set({ facts }, request.unroll);
   if (request.maxPositions !== undefined) maxPositionsFact.set({ facts }, request.maxPositions);

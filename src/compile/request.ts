@@ -8,12 +8,13 @@ import type { Target } from '../target/target.js';
 import type { BindingName, FormatName } from './format-name.js';
 import type { LayoutName } from './layout-name.js';
 import type { NamedShapes } from './named-shapes.js';
+import type { CompressionRequest } from './prune-request.js';
 import type { RangeMethod } from './range-method.js';
 import type { Specialization } from './specialize.js';
 import type { WeightRequest } from './weight-request.js';
 
 /** What to compile, for whom, and how. */
-export interface CompileRequest extends WeightRequest, Specialization {
+export interface CompileRequest extends WeightRequest, CompressionRequest, Specialization {
   /** Path of an .onnx file. It is never written to. */
   readonly model: string;
   /** Names of built-in targets or aliases (`cpu`), or targets of your own. Default `cpu`. */

@@ -84,7 +84,7 @@ export interface RowsToRound {
 }
 
 /**
- * Integers near weights / scale in a metric, each row for itself.
+ * Integers near weights / scale in a metric, each row for itself. Weights that are 0 (pruned, for the most part) stay 0.
  * @param q where the integers go, [rows, size]
  * @returns the cost dᵀ·A·d of each row's errors d = q·scale − weight
  */
@@ -97,8 +97,9 @@ export function nearestPlane(
   const { min, max } = bounds;
   return settleRows(metric, weights, (row, index, wished) => {
     const scale = scales[row]!;
-    const rounded = Math.min(Math.max(roundHalfEven(wished / scale), min), max);
-    q[row * size + index] = rounded;
+    const at = row * size + index;
+    const rounded = weights[at] === 0 ? 0 : Math.min(Math.max(roundHalfEven(wished / scale), min), max);
+    q[at] = rounded;
     return rounded * scale;
   });
 }

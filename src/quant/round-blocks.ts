@@ -164,7 +164,11 @@ function* settleColumns(
     const settle = (row: number, index: number, wished: number): number => {
       const at = from + index;
       const { scale, zeroPoint } = fits[row * blocks + Math.floor(at / blockSize)]!;
-      const nearest = scale === 0 ? zeroPoint : roundHalfEven(wished / scale) + zeroPoint;
+      // What is 0 was pruned, for the most part, and stays so.
+      const nearest =
+        scale === 0 || weights[row * inner + at] === 0
+          ? zeroPoint
+          : roundHalfEven(wished / scale) + zeroPoint;
       const integer = Math.min(Math.max(nearest, 0), full);
       integers[row * inner + at] = integer;
       return (integer - zeroPoint) * scale;

@@ -9,3 +9,6 @@ export const kvCacheFact = factKey<boolean>('kv-cache');
 
 /** What the user protects from few bits. */
 export const protectionFact = factKey<readonly Protection[]>('protection');
+
+/** What the user keeps from being pruned. */
+export const denseFact = factKey<readonly Protection[]>('dense');

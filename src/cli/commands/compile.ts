@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import { refusedTarget } from '../../compile/each-target.js';
 import { type BindingName, type FormatName, parseBinding, parseFormats } from '../../compile/format-name.js';
 import { type LayoutName, parseLayout } from '../../compile/layout-name.js';
+import { parsePaletteBits, parsePrune } from '../../compile/prune-request.js';
 import { parseRangeMethod, type RangeMethod } from '../../compile/range-method.js';
 import type { Specialization } from '../../compile/specialize.js';
 import { parseWeightMethod, type WeightRequest } from '../../compile/weight-request.js';
@@ -9,6 +10,7 @@ import { type CompileEvent, type CompileRequest, compile } from '../../compile.j
 import { ALGORITHMS, type Precision, parsePrecision } from '../../recipe.js';
 import type { RefusedTarget } from '../../report/report.js';
 import { VERSION } from '../../report/version.js';
+import type { PaletteBits } from '../../target/palettes.js';
 import { interruptible } from '../interrupt.js';
 import { collect, collectDims, collectFixed, collectNames, collectShapes } from '../option.js';
 import { watchProgress } from '../progress.js';
@@ -31,6 +33,10 @@ interface Options extends WeightRequest {
   readonly exclude?: readonly string[];
   readonly protect?: readonly string[];
   readonly wide?: readonly string[];
+  readonly prune?: string;
+  readonly dense?: readonly string[];
+  readonly palettize?: PaletteBits;
+  readonly paletteChannels?: number;
   readonly budget?: readonly string[];
   readonly dataBytes?: number;
   readonly kvCache?: boolean;
@@ -129,6 +135,22 @@ export function make(): Command {
       'static int8: nodes whose activations get 16 bits where the target has kernels for them; may be repeated',
       collect,
     )
+    .option(
+      '--prune <how>',
+      'weights that become 0, before the others are quantized: magnitude:50%, wanda:50% (magnitude times input, over --calib), sparsegpt:50% (the others make up for them), or wanda:2:4, two of every four; smaller once compressed, no faster',
+      (value: string) => parsePrune(value).text,
+    )
+    .option(
+      '--dense <what>',
+      'weights that are not pruned, by the patterns of --protect: lm-head, ov@0-1, a name with *; may be repeated',
+      collect,
+    )
+    .option(
+      '--palettize <bits>',
+      'precision float or fp16: weights are places of 8, 6, 4, 3, 2 or 1 bits in a palette (k-means; over --calib by what outputs lose), widened while the model loads',
+      parsePaletteBits,
+    )
+    .option('--palette-channels <n>', 'output channels that share a palette (default: all)', parseCount)
     .option(
       '--kv-cache',
       'give a decoder past_key_values inputs and present outputs, so that each run computes the new tokens alone',
