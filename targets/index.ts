@@ -1,12 +1,15 @@
 import { QuantcError, type Target } from '../src/index.js';
 import { cpuArm64 } from './cpu-arm64.js';
 import { cpuX64Avx2, cpuX64Vnni } from './cpu-x64.js';
+import { targetAliases } from './names.js';
 import { npuCoreml } from './npu-coreml.js';
 import { npuLitert } from './npu-litert.js';
 import { npuNnapi } from './npu-nnapi.js';
 import { npuQnn, npuQnnPlugin } from './npu-qnn.js';
 import { npuXnnpack } from './npu-xnnpack.js';
 import { webgpu, webgpuFlash } from './webgpu.js';
+
+export { TARGET_NAMES, targetAliases } from './names.js';
 
 /** Every built-in target, by name. */
 export const targets: readonly Target[] = [
@@ -22,13 +25,6 @@ export const targets: readonly Target[] = [
   npuQnnPlugin,
   npuXnnpack,
 ];
-
-/** Names that stand for others: what `--target cpu` means. */
-export const targetAliases: Readonly<Record<string, readonly string[]>> = {
-  cpu: ['cpu-x64'],
-  'cpu-x64-vnni': ['cpu-x64'],
-  npu: targets.filter(({ provider }) => provider !== undefined).map(({ name }) => name),
-};
 
 /**
  * Resolves names, aliases included, in the order given and without repeats.

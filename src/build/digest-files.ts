@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join, relative, resolve, sep } from 'node:path';
 import { digestFile } from '../compile/file-digest.js';
+import type { Computed } from './remembered.js';
 
 /** Every file below a folder, or the one that a path names, in an order that depends on names alone. */
 export function filesBelow(path: string): string[] {
@@ -18,24 +19,37 @@ export function filesBelow(path: string): string[] {
  * SHA-256 over names and contents of all that data at a path may read: the folder, and what a `data.json` in it names
  * outside. An absent path is a digest, too: what reads it says what is wrong.
  */
-export async function digestData(path: string): Promise<string> {
+export async function digestData(path: string): Promise<Computed<string>> {
   const hash = createHash('sha256');
-  if (!existsSync(path)) return hash.update('absent').digest('hex');
+  if (!existsSync(path)) return { value: hash.update('absent').digest('hex'), files: [path] };
   const folder = statSync(path).isDirectory() ? path : join(path, '..');
-  for (const file of [...filesBelow(path), ...named(path, folder)])
+  const outside = named(path, folder);
+  const files = [...filesBelow(path), ...outside.filter((each) => existsSync(each)).flatMap(filesBelow)];
+  for (const file of files)
     hash.update(`${relative(folder, file).split(sep).join('/')}\0${await digestFile(file)}\n`);
-  return hash.digest('hex');
+  // A folder changes when a file comes or goes.
+  const folders = [path, ...outside].flatMap(foldersBelow);
+  return { value: hash.digest('hex'), files: [...new Set([...files, ...folders, ...outside])] };
 }
 
-/** Files that the description names beyond the folder that was walked. */
+const foldersBelow = (path: string): string[] =>
+  statSync(path, { throwIfNoEntry: false })?.isDirectory()
+    ? [
+        path,
+        ...readdirSync(path, { recursive: true, withFileTypes: true })
+          .filter((entry) => entry.isDirectory())
+          .map((entry) => join(entry.parentPath, entry.name)),
+      ]
+    : [];
+
+/** What the description names beyond the folder that was walked, as far as its texts can be names: some are not there. */
 function named(path: string, folder: string): string[] {
   const description = path.endsWith('.json') ? path : join(path, 'data.json');
   if (!existsSync(description)) return [];
   const inside = `${resolve(path)}${sep}`;
   return stringsIn(textOrNothing(description))
     .map((each) => resolve(folder, each))
-    .filter((each) => !each.startsWith(inside) && each !== resolve(path) && existsSync(each))
-    .flatMap(filesBelow);
+    .filter((each) => !each.startsWith(inside) && each !== resolve(path));
 }
 
 /** A file that is no JSON names nothing; that it is none, its reader says. */

@@ -3,15 +3,12 @@ import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { basename, dirname, join } from 'node:path';
-import { targets } from '../../targets/index.js';
-import { openData } from '../calibration/data.js';
-import { MODULE_ENDINGS } from '../calibration/sources/module.js';
-import { codeDigest } from '../compile/code-digest.js';
-import { digestFile } from '../compile/file-digest.js';
+import { MODULE_ENDINGS } from '../calibration/sources/module-endings.js';
+import { codeDigest, codeFiles } from '../compile/code-digest.js';
 import { filesOf } from '../compile/staging.js';
-import { readModel } from '../onnx/read.js';
 import { digestData } from './digest-files.js';
-import type { BuildJob } from './job.js';
+import { type BuildJob, isBuiltIn } from './job.js';
+import { Remembered } from './remembered.js';
 
 /** Packages whose versions decide what is computed, and what pictures become. */
 const ENGINES = ['onnxruntime-node', 'sharp'];
@@ -20,33 +17,57 @@ const ENGINES = ['onnxruntime-node', 'sharp'];
  * SHA-256 over quantc's code, the engines, the model with its external data, the data, and every option. Functions
  * (targets and plugins of the user's own) count as the sources that they come from.
  * @param sources the config and what it loads
- * @throws QuantcError as reading the model, and data that a module gives, does
+ * @param remembered spares what has not changed from being read again
+ * @throws QuantcError what reading the model, and data that a module gives, does
  */
-export async function jobKey({ request, target }: BuildJob, sources: readonly string[]): Promise<string> {
+export async function jobKey(
+  { request, target }: BuildJob,
+  sources: readonly string[],
+  remembered = new Remembered(undefined),
+): Promise<string> {
   const { model, calib, eval: evaluation, layout, targets: _own, ...options } = request;
   const shapes = Object.keys(request.shapes ?? {});
-  const read = readModel(model);
-  const files = [...filesOf(model, read)].sort();
+  const files = await filesOfModel(model, remembered);
+  const digestAll = (paths: readonly string[]) => Promise.all(paths.map((path) => remembered.digest(path)));
   const digest = async (path: string, split: 'calib' | 'eval') => {
+    if (!MODULE_ENDINGS.some((ending) => path.endsWith(ending)))
+      return remembered.recall(`data ${path}`, () => digestData(path));
     // A module may make its feeds from anything: they are asked for, rather than its source.
-    if (!MODULE_ENDINGS.some((ending) => path.endsWith(ending))) return digestData(path);
-    return (await openData(path, split, read.graph.inputs)).digest();
+    const [{ openData }, { readModel }] = await Promise.all([
+      import('../calibration/data.js'),
+      import('../onnx/read.js'),
+    ]);
+    return (await openData(path, split, readModel(model).graph.inputs)).digest();
   };
   const data = async (path: string | undefined, split: 'calib' | 'eval') =>
     path === undefined ? [] : Promise.all(pathsFor(path, shapes).map((each) => digest(each, split)));
-  const builtIn = targets.includes(target);
+  const builtIn = isBuiltIn(target);
   const own = hasFunctions(options) || !builtIn ? sources : [];
   const facts = {
-    code: codeDigest(),
+    code: await remembered.recall(`code ${import.meta.dirname}`, async () => ({
+      value: codeDigest(),
+      files: codeFiles(),
+    })),
     engines: ENGINES.map(versionOf),
-    model: [basename(model), ...(await Promise.all(files.map(digestFile)))],
+    model: [basename(model), ...(await digestAll(files))],
     data: [await data(calib, 'calib'), await data(evaluation, 'eval')],
-    beside:
-      layout === undefined || layout === 'flat' ? [] : await Promise.all(textsBeside(model).map(digestFile)),
+    beside: layout === undefined || layout === 'flat' ? [] : await digestAll(textsBeside(model)),
     options: { ...options, layout, targets: [builtIn ? target.name : target] },
-    own: await Promise.all(own.map(digestFile)),
+    own: await digestAll(own),
   };
   return createHash('sha256').update(JSON.stringify(facts, plainly)).digest('hex');
+}
+
+/**
+ * A model and every file of external data that it reads from, in one order.
+ * @throws QuantcError as `readModel` does
+ */
+export async function filesOfModel(model: string, remembered: Remembered): Promise<readonly string[]> {
+  return remembered.recall(`files ${model}`, async () => {
+    const { readModel } = await import('../onnx/read.js');
+    const files = [...filesOf(model, readModel(model))].sort();
+    return { value: files, files };
+  });
 }
 
 /** `{shape}` in a path stands for the name of each. */

@@ -8,7 +8,8 @@ import type { ImageDecoderName } from './sources/decode-image.js';
 import { type Found, type FoundInput, findSources, type Split } from './sources/find.js';
 import { readLabels } from './sources/labels.js';
 import { endsIn } from './sources/listing.js';
-import { MODULE_ENDINGS, openModule } from './sources/module.js';
+import { openModule } from './sources/module.js';
+import { MODULE_ENDINGS } from './sources/module-endings.js';
 import { checkTransform, transformedShape } from './transform.js';
 import { verifyRows } from './verify-rows.js';
 

@@ -6,15 +6,25 @@ import { VERSION } from '../report/version.js';
 
 /** The folders that decide what is answered, beside each other in the sources and in what is built of them. */
 const FOLDERS = ['src', 'passes', 'targets'];
+const ROOT = dirname(dirname(import.meta.dirname));
 const CODE = /(?<!\.d)\.(?:js|ts|wasm)$/;
 
 let digest: string | undefined;
 
 /** SHA-256 over the version and every file of code, hashed once a process: some 300 small files. */
 export function codeDigest(): string {
-  digest ??= hashCode(dirname(dirname(import.meta.dirname)));
+  digest ??= hashCode(ROOT);
   return digest;
 }
+
+/** Every file and folder of code, by absolute paths: while none of them changes, neither does the digest. */
+export const codeFiles = (): string[] =>
+  FOLDERS.flatMap((folder) => [
+    join(ROOT, folder),
+    ...readdirSync(join(ROOT, folder), { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isDirectory() || CODE.test(entry.name))
+      .map((entry) => join(entry.parentPath, entry.name)),
+  ]);
 
 function hashCode(root: string): string {
   const hash = createHash('sha256').update(VERSION);

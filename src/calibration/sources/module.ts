@@ -11,9 +11,6 @@ import { idChecker } from '../vocabulary.js';
 import { FeedSet, FeedStore } from './feed-store.js';
 import { feedTensor } from './feed-tensor.js';
 
-/** Modules that can give feeds. */
-export const MODULE_ENDINGS = ['.ts', '.mts', '.cts', '.js', '.mjs', '.cjs'];
-
 /** An iterable that goes on beyond this many feeds, or bytes, is taken for an endless one. */
 const MOST_FEEDS = 1e6;
 const MOST_BYTES = 16 * 2 ** 30;
