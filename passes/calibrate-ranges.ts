@@ -1,5 +1,6 @@
 import {
   definePass,
+  givenGridsFact,
   type Observation,
   placementOf,
   planFact,
@@ -10,7 +11,10 @@ import {
   type Value,
 } from '../src/index.js';
 
-/** Observes the range of every value that the plan quantizes with parameters of its own. */
+/**
+ * Observes the range of every value that the plan quantizes with parameters of its own. Ranges that came with the model,
+ * since it was trained on them, are taken as they are.
+ */
 export const calibrateRanges = definePass({
   name: 'calibrate-ranges',
   doc: 'run the float model over the calibration data and keep the range of every value that will be quantized',
@@ -18,21 +22,24 @@ export const calibrateRanges = definePass({
   gives: ['calibrated'],
   async run(model, context) {
     const wanted = new Set<Value>();
-    const constants = new Map<Value, Range>();
+    const given = givenGridsFact.find(context)?.activations;
+    const known = new Map<Value, Range>();
     for (const parameters of placementOf(planFact.get(context)).values.values()) {
       for (const value of sourcesOf(parameters)) {
-        if (value.isConstant) constants.set(value, rangeOfConstant(value));
+        const trained = given?.get(value.name);
+        if (value.isConstant) known.set(value, rangeOfConstant(value));
+        else if (trained !== undefined) known.set(value, trained);
         else wanted.add(value);
       }
     }
     const found: Map<Value, Observation> =
       wanted.size === 0 ? new Map() : await context.engine.observe(model, [...wanted]);
     const observed = new Map([...found].map(([value, seen]) => [value, clipped(value, seen)]));
-    rangesFact.set(context, new Map<Value, Range>([...observed, ...constants]));
+    rangesFact.set(context, new Map<Value, Range>([...observed, ...known]));
     const choices = new Map<string, Map<Value, Range>>();
     for (const [value, { alternatives }] of observed) {
       for (const [method, range] of Object.entries(alternatives ?? {})) {
-        if (!choices.has(method)) choices.set(method, new Map(constants));
+        if (!choices.has(method)) choices.set(method, new Map(known));
         choices.get(method)!.set(value, range);
       }
     }

@@ -11,6 +11,7 @@ import {
   definePass,
   exclusionFact,
   type Graph,
+  givenGridsFact,
   type Node,
   type PassContext,
   preciseFact,
@@ -23,6 +24,7 @@ import {
   type Value,
   weightBitsFact,
 } from '../src/index.js';
+import { givenWeight, widenedIntegers } from './insert-qdq/given-weight.js';
 
 /** Constants smaller than this are not worth three more nodes' descriptions. */
 const LEAST_BYTES = 1024;
@@ -42,20 +44,21 @@ const recurrent = () =>
   ] as const;
 
 /** Inputs that hold weights, and the axis whose entries get a scale each. */
-const WEIGHTS: Readonly<Record<string, (node: Node) => readonly (readonly [index: number, axis: number])[]>> =
-  {
-    Conv: () => [[1, 0]],
-    ConvTranspose: (node) => [[1, node.int('group', 1) === 1 ? 1 : 0]],
-    Gemm: (node) => [[1, node.int('transB', 0) === 1 ? 0 : 1]],
-    MatMul: (node) => [
-      [0, 0],
-      [1, (node.inputs[1]?.shape?.length ?? 2) - 1],
-    ],
-    LSTM: recurrent,
-    GRU: recurrent,
-    RNN: recurrent,
-    Gather: () => [[0, 0]],
-  };
+export const WEIGHTS: Readonly<
+  Record<string, (node: Node) => readonly (readonly [index: number, axis: number])[]>
+> = {
+  Conv: () => [[1, 0]],
+  ConvTranspose: (node) => [[1, node.int('group', 1) === 1 ? 1 : 0]],
+  Gemm: (node) => [[1, node.int('transB', 0) === 1 ? 0 : 1]],
+  MatMul: (node) => [
+    [0, 0],
+    [1, (node.inputs[1]?.shape?.length ?? 2) - 1],
+  ],
+  LSTM: recurrent,
+  GRU: recurrent,
+  RNN: recurrent,
+  Gather: () => [[0, 0]],
+};
 
 export const compressWeights = definePass({
   name: 'compress-weights',
@@ -159,43 +162,44 @@ function compress(
   context: PassContext,
 ): void {
   const tensor = weight.constant!;
+  const { q, scale } = integersOf(weight, axis, context);
   let value = widened.get(weight);
   if (value === undefined) {
-    value = widen(weight.graph, weight, axis, context);
+    value = widen(weight.graph, weight, q, scale, context);
     widened.set(weight, value);
   }
   setInput(node, index, value);
-  context.changed('int8 weight, widened at load', node);
+  context.changed(`${q.dtype} weight, widened at load`, node);
   context.ledger.record(node, {
-    precision: 'int8-weights',
+    precision: `${q.dtype}-weights`,
     kernel: node.opType,
     bytesBefore: tensor.byteLength,
-    bytesAfter: tensor.count + 4 * (tensor.shape[axis] ?? 1),
+    bytesAfter: q.byteLength + 4 * scale.count,
   });
 }
 
-function widen(graph: Graph, weight: Value, axis: number, context: PassContext): Value {
+/** Those that the weight was trained on, or the nearest of 8 bits. The scale broadcasts against the weight. */
+function integersOf(weight: Value, axis: number, context: PassContext): { q: Tensor; scale: Tensor } {
   const tensor = weight.constant!;
-  const { q, scale } = quantizedWeight(tensor, { dtype: 'int8', symmetric: true, granularity: 'axis', axis });
-  // The scale broadcasts against the weight: 1 everywhere but along the axis.
-  const spread = tensor.shape.map((dim, at) => (at === axis ? dim : 1));
-  const cast = createNode(startOf(graph), {
-    opType: 'Cast',
-    name: `${weight.name}_cast`,
-    inputs: [addInitializer(graph, q, `${weight.name}_quantized`)],
-    attributes: { to: 1 },
-    outputs: [{ name: `${weight.name}_cast`, type: tensorType('float', tensor.shape) }],
-  });
+  const given = givenGridsFact.find(context)?.weights.get(weight.name);
+  const isTrained = given !== undefined && given.blockSize === undefined && given.axis === axis;
+  const { q, scale } = isTrained
+    ? givenWeight(tensor, given, { packs: true })
+    : quantizedWeight(tensor, { dtype: 'int8', symmetric: true, granularity: 'axis', axis });
+  return { q, scale: scale.with({ shape: tensor.shape.map((dim, at) => (at === axis ? dim : 1)) }) };
+}
+
+function widen(graph: Graph, weight: Value, q: Tensor, scale: Tensor, context: PassContext): Value {
+  const cast = widenedIntegers(graph, q, 'float', weight.name, context);
   const scaled = createNode(
-    { after: cast },
+    { after: cast.producer! },
     {
       opType: 'Mul',
       name: `${weight.name}_widen`,
-      inputs: [cast.outputs[0], addInitializer(graph, scale.with({ shape: spread }), `${weight.name}_scale`)],
-      outputs: [{ name: `${weight.name}_widened`, type: tensorType('float', tensor.shape) }],
+      inputs: [cast, addInitializer(graph, scale, `${weight.name}_scale`)],
+      outputs: [{ name: `${weight.name}_widened`, type: tensorType('float', q.shape) }],
     },
   );
-  for (const node of [cast, scaled])
-    context.ledger.record(node, { precision: 'float', reason: 'folded while the model loads' });
+  context.ledger.record(scaled, { precision: 'float', reason: 'folded while the model loads' });
   return scaled.outputs[0]!;
 }

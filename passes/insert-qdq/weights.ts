@@ -2,7 +2,9 @@
 import {
   addInitializer,
   biasScaleFloor,
+  type GivenGrid,
   type Graph,
+  givenGridsFact,
   type Node,
   type NodePlan,
   type PassContext,
@@ -14,9 +16,11 @@ import {
   roleOf,
   setInput,
   type Target,
-  type Tensor,
+  Tensor,
+  usableBounds,
   type Value,
 } from '../../src/index.js';
+import { givenWeight, widenedIntegers } from './given-weight.js';
 import type { Grid } from './grids.js';
 import { dequantized, named } from './nodes.js';
 import { type Scales, scalesOf } from './scales.js';
@@ -112,6 +116,12 @@ export class Weights {
     if (stored === undefined) {
       const { axis, blockSize, dtype, symmetric } = form;
       const scaleFloor = this.#floorFor(weight, form);
+      const given = this.#givenFor(weight, form);
+      if (given !== undefined) {
+        stored = this.#trained(weight, given, scaleFloor);
+        known.set(key, stored);
+        return stored;
+      }
       const tensor = quantizedWeight(weight.constant!, {
         dtype,
         symmetric,
@@ -125,6 +135,27 @@ export class Weights {
       known.set(key, stored);
     }
     return stored;
+  }
+
+  /** The grid that the weight was trained on, where the kernel takes it. */
+  #givenFor(weight: Value, { dtype, symmetric, axis, blockSize }: WeightForm): GivenGrid | undefined {
+    const given = givenGridsFact.find(this.#context)?.weights.get(weight.name);
+    if (given === undefined || dtype !== 'int8' || !symmetric) return undefined;
+    const { max } = usableBounds(dtype, { symmetric, clamp: this.#target.weight.limit });
+    const fits = given.low >= -max && given.high <= max;
+    return fits && given.axis === axis && given.blockSize === blockSize ? given : undefined;
+  }
+
+  #trained(weight: Value, given: GivenGrid, floor: Float64Array | undefined): StoredWeight {
+    const packs = this.#target.whole === undefined;
+    const { q, scale } = givenWeight(weight.constant!, given, { packs, floor });
+    const zeros = Tensor.of('int8', scale.shape, new Int8Array(scale.count));
+    return {
+      tensor: { q, scale, zeroPoint: zeros },
+      q: widenedIntegers(this.#graph, q, 'int8', weight.name, this.#context),
+      scale: addInitializer(this.#graph, scale, `${weight.name}_scale`),
+      zeroPoint: addInitializer(this.#graph, zeros, `${weight.name}_zero_point`),
+    };
   }
 
   /** The least scales with which the biases of all readers fit: one a channel, or one for all. */
