@@ -3,9 +3,11 @@
  * The executor's selectors turn each DequantizeLinear → node → QuantizeLinear group into the kernel of the plan.
  */
 import {
+  activationGridsFact,
   addInitializer,
   definePass,
   type Graph,
+  type GridReach,
   type Model,
   type Node,
   type NodePlan,
@@ -54,6 +56,7 @@ class Insertion {
   readonly #dequantized = new Map<Value, { narrow?: Value; wide?: Value }>();
   /** The grid of each such output. */
   readonly #gridOfOutput = new Map<Value, Grid>();
+  readonly #reaches = new Map<string, GridReach>();
   /** Parameters of values that carry a constant's bytes on, by the constant. */
   readonly #carried = new Map<NodePlan, Parameters>();
 
@@ -70,6 +73,7 @@ class Insertion {
   }
 
   run(): void {
+    activationGridsFact.set(this.#context, this.#reaches);
     const { values, givers } = placementOf(this.#plan);
     for (const [value, parameters] of values) {
       const giver = givers.get(value);
@@ -96,7 +100,9 @@ class Insertion {
     });
     const width = giver ? widthOf(giver) : readers.includes('narrow') ? 'narrow' : 'wide';
     const position = value.producer ? { after: value.producer } : startOf(this.#graph);
-    const pair = this.#pair(value, value.name, this.#grids.of(parameters, width), position);
+    const grid = this.#grids.of(parameters, width);
+    this.#reaches.set(value.name, reachOf(grid));
+    const pair = this.#pair(value, value.name, grid, position);
     const stands = pair.dequantize.outputs[0]!;
     if (giver) {
       replaceAllUses(value, stands);
@@ -106,8 +112,9 @@ class Insertion {
     const other = width === 'wide' ? 'narrow' : 'wide';
     if (readers.includes(other)) {
       const from = giver ? stands : value;
-      const grid = this.#grids.of(parameters, other);
-      const second = this.#pair(from, `${value.name}_${other}`, grid, { after: pair.dequantize });
+      const second = this.#pair(from, `${value.name}_${other}`, this.#grids.of(parameters, other), {
+        after: pair.dequantize,
+      });
       known[other] = second.dequantize.outputs[0]!;
     }
     for (const each of [value, stands]) this.#dequantized.set(each, known);
@@ -170,6 +177,13 @@ class Insertion {
     const stored = [add(q, 'quantized'), add(scale, 'scale'), add(zeroPoint, 'zero_point')];
     return dequantized(plan.node, tensor.name, stored);
   }
+}
+
+/** How far the integers of a grid reach. */
+function reachOf({ scale, zero, zeroPoint }: Grid): GridReach {
+  const dtype = zeroPoint.dtype as QuantizedType;
+  const { min, max } = typeBounds(dtype);
+  return { min: (min - zero) * scale, max: (max - zero) * scale, bits: dtype.endsWith('16') ? 16 : 8 };
 }
 
 /** The constant's integers on a grid that others have, too. */

@@ -7,6 +7,7 @@ import { compileWithin } from './compile/budget-run.js';
 import { AnswerCache } from './compile/cache.js';
 import { cacheFolder } from './compile/cache-folder.js';
 import { unlessQuantized } from './compile/came-quantized.js';
+import { CalibrationRecord } from './compile/calibration-report.js';
 import { eachTarget, resolveRequested } from './compile/each-target.js';
 import { compileEngine } from './compile/engine.js';
 import { exclusionOf, widened, withoutBroken } from './compile/exclusion.js';
@@ -36,7 +37,13 @@ import { prove } from './prove.js';
 import { recipeFor } from './recipe.js';
 import { type FileFacts, type Proof, reportText, type TargetReport } from './report/report.js';
 import { VERSION } from './report/version.js';
-import { exclusionFact, floatModelFact, judgedByLikeness, targetFact } from './target/facts.js';
+import {
+  activationGridsFact,
+  exclusionFact,
+  floatModelFact,
+  judgedByLikeness,
+  targetFact,
+} from './target/facts.js';
 import { type BytesGoal, type MixGoal, mixFact } from './target/mix.js';
 import { profiled } from './target/profiled.js';
 import type { Target } from './target/target.js';
@@ -140,9 +147,10 @@ async function compileFor(
   const rewriting = { fusions, kvCache: request.kvCache, lowerings, beside: executor !== undefined };
   const algorithms = terms.length > 0 ? request.algorithms?.concat(mixPrecision.name) : request.algorithms;
   const recipe = recipeFor(data.precision, algorithms, rewriting);
+  const calibrated = new CalibrationRecord();
   const engine = compileEngine({
     ...{ request, samples: data.ranges, cache, ledger, meeting, terms, modelBytes: bytesBefore },
-    ...{ enter, progress },
+    ...{ enter, progress, onObserved: (found) => calibrated.add(found) },
   });
   const facts = firstFacts(target, data.precision, request, goal);
   judgedByLikeness.set({ facts }, data.ranges?.metric === 'sqnr');
@@ -204,6 +212,8 @@ async function compileFor(
     ledger.note('info', 'cache', `nothing was kept for the next compilation: ${cache.refused}`);
   const mix = mixFact.find({ facts });
   const weightMix = weightMixFact.find({ facts });
+  const grids = activationGridsFact.find({ facts });
+  const calibration = calibrated.report(request.ranges ?? 'auto', grids, ledger);
   const files: FileFacts[] = [];
   for (const each of names) files.push(await staging.add(each, inputs));
   const { precision, samples } = data;
@@ -223,6 +233,7 @@ async function compileFor(
     notes: ledger.notes,
     ...(mix && { mix }),
     ...(weightMix && { weightMix }),
+    ...(calibration && { calibration }),
     ...(verdict && { verdict }),
     names: Object.fromEntries(originalNames.find({ facts }) ?? []),
   };

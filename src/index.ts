@@ -48,6 +48,7 @@ export {
   repeatPasses,
 } from './pipeline/pass.js';
 export { type PassEvent, type PipelineOptions, runPipeline } from './pipeline/run.js';
+export type { Sketch } from './pipeline/sketch.js';
 export type { TrialFigures, WeightTrials } from './pipeline/weight-trials.js';
 export {
   type Algorithm,

@@ -1,7 +1,8 @@
 /** The engine of one compilation: ONNX Runtime, its data, its cache, and what it tells while it works. */
 import type { DataSet } from '../calibration/dataset.js';
+import type { Value } from '../ir/graph.js';
 import type { Ledger } from '../pipeline/ledger.js';
-import type { Engine } from '../pipeline/pass.js';
+import type { Engine, Observation } from '../pipeline/pass.js';
 import { createEngine } from '../runtime/engine.js';
 import { withProducts } from '../runtime/products.js';
 import type { BudgetTerm } from './budget.js';
@@ -31,6 +32,8 @@ export interface CompileEngineOptions {
   /** Told of the stage that is begun, and of how much of it is done. */
   readonly enter: (stage: Stage) => void;
   readonly progress: (stage: Stage) => (share: number) => void;
+  /** Told what calibration saw of each value, where all samples were looked at. */
+  readonly onObserved: (seen: ReadonlyMap<Value, Observation>) => void;
 }
 
 /** What passes may ask for while a model is compiled. */
@@ -73,6 +76,7 @@ export function compileEngine(options: CompileEngineOptions): Engine {
           `${found.size} ranges are known from an earlier calibration of this very model, on these samples, by this method`,
         );
       }
+      if (samples === undefined) options.onObserved(found);
       return meeting ? meeting.join(found) : found;
     },
     remember,

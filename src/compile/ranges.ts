@@ -5,6 +5,7 @@ import type { DataSet } from '../calibration/dataset.js';
 import { entropyRange } from '../calibration/entropy.js';
 import type { Histogram } from '../calibration/histogram.js';
 import { leastErrorRange, percentileRange } from '../calibration/range.js';
+import { sketchOf } from '../calibration/sketch.js';
 import { QuantcError } from '../errors/error.js';
 import type { Model, Value } from '../ir/graph.js';
 import type { Engine, Observation } from '../pipeline/pass.js';
@@ -81,9 +82,10 @@ async function observations(
     case 'moving-average':
       return mapped(await movingAverages(model, values, data, parameter, options), snapped);
     default:
-      return mapped(await histograms(model, values, data, options), (histogram) =>
-        fromHistogram(histogram, method, parameter),
-      );
+      return mapped(await histograms(model, values, data, options), (histogram) => ({
+        ...fromHistogram(histogram, method, parameter),
+        sketch: sketchOf(histogram),
+      }));
   }
 }
 

@@ -3,6 +3,7 @@ import type { MatrixEngine } from '../ir/matrix.js';
 import type { Tensor } from '../ir/tensor.js';
 import type { Judge } from './judge.js';
 import type { Ledger } from './ledger.js';
+import type { Sketch } from './sketch.js';
 import type { WeightTrials } from './weight-trials.js';
 
 /**
@@ -19,6 +20,8 @@ export interface Observation {
   readonly max: number;
   /** Narrower ranges that might do better, by the name of the method that found them. */
   readonly alternatives?: Readonly<Record<string, { readonly min: number; readonly max: number }>>;
+  /** What was seen, where the way to choose ranges counts elements. */
+  readonly sketch?: Sketch;
 }
 
 /** The engine's services that a pass may call; `src/runtime` implements them on ONNX Runtime. */

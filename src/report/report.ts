@@ -1,4 +1,5 @@
 import type { LedgerNote, LedgerRow } from '../pipeline/ledger.js';
+import type { Sketch } from '../pipeline/sketch.js';
 import type { MixReport } from '../target/mix.js';
 import type { ProviderVerdict } from '../target/verdict.js';
 import type { WeightMixReport } from '../target/weight-mix.js';
@@ -78,6 +79,27 @@ export interface BudgetReport {
   readonly tried: readonly { readonly point: number; readonly figures: readonly BudgetFigure[] }[];
 }
 
+/** What calibration saw of a value that was quantized. */
+export interface ObservedValue {
+  readonly value: string;
+  /** The node that computes it; absent for an input of the graph. */
+  readonly node?: string;
+  /** Ends of the grid that it was put on: smaller and larger elements are cut off. */
+  readonly low: number;
+  readonly high: number;
+  readonly bits: number;
+  readonly sketch: Sketch;
+}
+
+/** What calibration saw, and on which grids values were put. */
+export interface CalibrationReport {
+  /** The way to choose ranges that was asked for, as `--ranges` spells it. */
+  readonly ranges: string;
+  /** Quantized activations; only those whose layers lose most have a histogram here, the worst first. */
+  readonly values: number;
+  readonly histograms: readonly ObservedValue[];
+}
+
 /** One emitted file. */
 export interface FileFacts {
   readonly path: string;
@@ -109,6 +131,8 @@ export interface TargetReport {
   /** Bits of single weights, where those were chosen one by one. */
   readonly weightMix?: WeightMixReport;
   readonly budget?: BudgetReport;
+  /** What calibration saw, where it counted elements; see `--ranges`. */
+  readonly calibration?: CalibrationReport;
   /** What the target's provider will take, where it takes graphs whole or in pieces. */
   readonly verdict?: ProviderVerdict;
   /** Names that nodes of the file had before they were dropped, by the name of their first output; empty when kept. */
@@ -133,8 +157,12 @@ export interface RefusedTarget {
 
 /** The report as bytes: keys in a fixed order, numbers rounded to what they mean, no time or machine in it. */
 export function reportText(report: Report): string {
-  return `${JSON.stringify(report, (_key, value) => (typeof value === 'number' ? tidy(value) : value), 1)}\n`;
+  const text = JSON.stringify(report, (_key, value) => (typeof value === 'number' ? tidy(value) : value), 1);
+  return `${text.replace(NUMBERS, (list) => list.replaceAll(/\n\s*/g, ''))}\n`;
 }
+
+/** A list of nothing but numbers, which takes one line. No string holds a line break of its own. */
+const NUMBERS = /\[(?:\n\s*[-+.\de]+,?)+\n\s*\]/g;
 
 /** Six significant digits: beyond that, figures differ between processors. */
 const tidy = (value: number): number | null =>

@@ -21,6 +21,12 @@ export const planFact = factKey<Plan>('planned');
 export const rangesFact = factKey<ReadonlyMap<Value, Range>>('calibrated');
 /** Further ranges of the same values that may be chosen instead, by the method that found them, in order of preference. */
 export const rangeChoicesFact = factKey<ReadonlyMap<string, ReadonlyMap<Value, Range>>>('range-choices');
+/** The grid that a value was put on, as the ends that its integers reach. */
+export interface GridReach extends Range {
+  readonly bits: number;
+}
+/** Grid of every activation that was quantized, by the value's name in the float model. */
+export const activationGridsFact = factKey<Map<string, GridReach>>('activation-grids');
 /** True where the model is judged by how alike its outputs are to the float model's, rather than by labels. */
 export const judgedByLikeness = factKey<boolean>('judged-by-likeness');
 
