@@ -1,9 +1,10 @@
 /** Finds a config and reads it. */
 import { existsSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { dirname, join, resolve, sep } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
+import { cacheFolder, defaultCacheFolder } from '../compile/cache-folder.js';
 import { QuantcError } from '../errors/error.js';
 import type { QuantcConfig } from './config.js';
+import type { RunModule } from './run-module.js';
 import { checkConfig } from './schema.js';
 
 /** Names that a config has, in order of preference. */
@@ -13,8 +14,10 @@ export interface LoadedConfig {
   readonly config: QuantcConfig;
   /** Absolute path. */
   readonly file: string;
-  /** The config and every module of the project that it loads: what it says may depend on each. */
+  /** The config, every module that it loads, and the manifests of packages: what it says may depend on each. */
   readonly sources: readonly string[];
+  /** Folder in which what was built is kept; undefined keeps nothing. */
+  readonly kept: string | undefined;
 }
 
 /**
@@ -27,21 +30,10 @@ export async function loadConfig(path?: string): Promise<LoadedConfig> {
   if (!existsSync(file)) {
     throw new QuantcError('E_CONFIG_ABSENT', `there is no ${path}`, { kind: 'usage', place: { file } });
   }
-  const require = createRequire(import.meta.url);
-  // What it loads is loaded anew: a config that is watched has changed since.
-  const before = new Set(Object.keys(require.cache).filter((name) => !isOf(dirname(file), name)));
-  for (const name of Object.keys(require.cache)) if (!before.has(name)) delete require.cache[name];
-  let exported: unknown;
+  let run: RunModule;
   try {
-    const { createJiti } = await import('jiti');
-    // quantc itself is no TypeScript that wants reading: every module of it would be.
-    const jiti = createJiti(file, {
-      fsCache: false,
-      moduleCache: true,
-      tryNative: false,
-      nativeModules: ['quantc'],
-    });
-    exported = await jiti.import(file, { default: true });
+    const { runModule } = await import('./run-module.js');
+    run = await runModule(file, defaultCacheFolder(dirname(file)));
   } catch (cause) {
     if (cause instanceof QuantcError) throw cause;
     const why = cause instanceof Error ? cause.message : String(cause);
@@ -51,6 +43,7 @@ export async function loadConfig(path?: string): Promise<LoadedConfig> {
       cause,
     });
   }
+  const { exported, loaded } = run;
   if (typeof exported !== 'object' || exported === null || Object.keys(exported).length === 0) {
     throw new QuantcError('E_CONFIG_LOAD', 'it exports no config', {
       kind: 'usage',
@@ -58,13 +51,10 @@ export async function loadConfig(path?: string): Promise<LoadedConfig> {
       hint: "Export one as the default: `export default defineConfig({ models: { net: 'net.onnx' } })`.",
     });
   }
-  const loaded = Object.keys(require.cache).filter(
-    (name) => !before.has(name) && isOf(dirname(file), name) && !name.includes(`${sep}node_modules${sep}`),
-  );
-  return { config: checkConfig(exported, file), file, sources: [...new Set([file, ...loaded])].sort() };
+  const config = checkConfig(exported, file);
+  const wanted = config.cache === false ? false : config.cache && resolve(dirname(file), config.cache);
+  return { config, file, sources: [...new Set([file, ...loaded])].sort(), kept: cacheFolder(wanted) };
 }
-
-const isOf = (folder: string, name: string): boolean => name.startsWith(`${folder}${sep}`);
 
 /** @throws QuantcError E_CONFIG_ABSENT */
 function nearestConfig(): string {
