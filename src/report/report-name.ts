@@ -1,0 +1,2 @@
+/** Name of the report among the outputs. */
+export const REPORT_NAME = 'quantc.report.json';
