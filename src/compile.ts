@@ -36,6 +36,7 @@ import { type PassEvent, runPipeline } from './pipeline/run.js';
 import { prove } from './prove.js';
 import { recipeFor } from './recipe.js';
 import { type FileFacts, type Proof, reportText, type TargetReport } from './report/report.js';
+import { REPORT_NAME } from './report/report-name.js';
 import { VERSION } from './report/version.js';
 import {
   activationGridsFact,
@@ -51,8 +52,7 @@ import { weightMixFact } from './target/weight-mix.js';
 
 export type { CompileEvent, CompileRequest, Stage } from './compile/request.js';
 
-/** Name of the report among the outputs. */
-export const REPORT_NAME = 'quantc.report.json';
+export { REPORT_NAME };
 
 const PROOF_SAMPLES = 16;
 
