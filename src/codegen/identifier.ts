@@ -1,13 +1,18 @@
 /** Names of models as names of TypeScript: whatever stands in them, an identifier comes out, and nothing else. */
 
-/** Words between what no identifier may hold, and where lower case turns to upper. */
-const WORDS = /[\p{ID_Start}\p{Nd}](?:(?!(?<=\p{Ll}|\p{Nd})\p{Lu})[\p{ID_Continue}])*/gu;
+/**
+ * Letters that every compiler knows: not all that this engine's version of Unicode has, since a compiler's may be older.
+ * Latin, Greek, Cyrillic, kana, the first block of Han, Hangul.
+ */
+const LETTER = 'A-Za-zÀ-ÖØ-öø-ɏΑ-ΡΣ-ώА-ӿぁ-ゖァ-ヺ一-龥가-힣';
+/** Words between what is neither letter nor digit, and where lower case turns to upper. */
+const WORDS = new RegExp(`[${LETTER}0-9](?:(?!(?<=[\\p{Ll}0-9])\\p{Lu})[${LETTER}0-9])*`, 'gu');
+const LEADS = new RegExp(`^[${LETTER}]`, 'u');
 
 /** Names that objects have already, or that make an object something else. */
 const TAKEN = new Set(['then', ...Object.getOwnPropertyNames(Object.prototype)]);
 
-const wordsOf = (name: string): string[] =>
-  (name.normalize('NFC').match(WORDS) ?? []).flatMap((word) => word.split('_')).filter((word) => word !== '');
+const wordsOf = (name: string): string[] => name.normalize('NFC').match(WORDS) ?? [];
 
 const capital = (word: string): string => {
   const [first = '', ...rest] = word;
@@ -23,7 +28,7 @@ export function pascalCase(name: string, fallback = 'Model'): string {
     .map((word) => capital(calm(word)))
     .join('');
   if (joined === '') return fallback;
-  return /^\p{ID_Start}/u.test(joined) ? joined : fallback + joined;
+  return LEADS.test(joined) ? joined : fallback + joined;
 }
 
 /** `input_ids` → `inputIds`. */
@@ -32,7 +37,7 @@ export function camelCase(name: string, fallback: string): string {
   if (first === undefined) return fallback;
   const [head = '', ...tail] = first;
   const joined = head.toLowerCase() + tail.join('') + rest.map(capital).join('');
-  if (!/^\p{ID_Start}/u.test(joined)) return fallback + capital(joined);
+  if (!LEADS.test(joined)) return fallback + capital(joined);
   return TAKEN.has(joined) ? `${joined}_` : joined;
 }
 
