@@ -90,6 +90,8 @@ export {
   type Settle,
   settleRows,
 export { pack, unpack } from './quant/pack.js';
+export { nearestTo, type Palette, paletteOf } from './quant/palette.js';
+export * from './quant/places.js';
 export { dequantize, type QuantizedArray, type QuantizeSpec, quantize } from './quant/quantize.js';
 export {
   importanceOf,
@@ -137,8 +139,8 @@ export {
   type ScalarQuantization,
   scalarQuantization,
   zeroPointsOf,
-} from './target/quantized-scalar.js';
 export * from './target/palettes.js';
+} from './target/quantized-scalar.js';
 export * from './target/target.js';
 export * from './target/usability.js';
 export {

@@ -16,6 +16,7 @@ import { lowerMagnitudes } from '../passes/lower-magnitudes.js';
 import { mixActivations, mixWeightBits } from '../passes/mix-widths.js';
 import { moveBatchTransposes } from '../passes/move-batch-transposes.js';
 import { nameNodes } from '../passes/name-nodes.js';
+import { palettizeWeights } from '../passes/palettize-weights.js';
 import { placeOnExecutor } from '../passes/place-on-executor.js';
 import { planIntegerKernels } from '../passes/plan-integer-kernels.js';
 import { protectLayers } from '../passes/protect-layers.js';
@@ -159,9 +160,9 @@ function quantizing(precision: Exclude<Precision, 'auto'>, chosen: readonly Algo
       return [...WEIGHT_PASSES, ...IN_HALF];
     case 'fp16':
     case 'bf16':
-      return IN_HALF;
+      return [palettizeWeights, ...IN_HALF];
     case 'float':
-      return [];
+      return [palettizeWeights];
   }
 }
 

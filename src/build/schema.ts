@@ -7,8 +7,8 @@ import { isShapeName } from '../compile/shape-name.js';
 import { WEIGHT_WAYS } from '../compile/weight-request.js';
 import { QuantcError } from '../errors/error.js';
 import type { QuantcPlugin } from '../plugin/plugin.js';
+import { PALETTE_BITS } from '../quant/places.js';
 import { parsePrecision } from '../recipe-precisions.js';
-import { PALETTE_BITS } from '../target/palettes.js';
 import type { Target } from '../target/target.js';
 import type { ModelOptions, QuantcConfig } from './config.js';
 

@@ -1,7 +1,8 @@
 /** What a user asks to be pruned and palettized, and what the passes are told of it. */
 import { QuantcError } from '../errors/error.js';
+import { PALETTE_BITS, type PaletteBits } from '../quant/places.js';
 import type { Precision } from '../recipe.js';
-import { PALETTE_BITS, type PaletteBits, paletteFact } from '../target/palettes.js';
+import { paletteFact } from '../target/palettes.js';
 import { PRUNE_METHODS, type PruneChoice, type PruneMethod, pruneFact } from '../target/pruning.js';
 import { denseFact } from '../transformer/facts.js';
 import { parseProtection } from '../transformer/protection.js';

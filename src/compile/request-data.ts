@@ -10,6 +10,7 @@ import { checkFixed } from './fixed-inputs.js';
 import { halfOf } from './halves.js';
 import { ownTexts, type Remember } from './own-texts.js';
 import type { CompileRequest } from './request.js';
+import { asksForDeflated } from './prune-request.js';
 import { oneByOne, randomSamples } from './samples.js';
 
 /** What was opened for a request: targets, and the mixes of a budget, are compiled one after the other on the same data. */
@@ -74,7 +75,7 @@ export async function dataFor(
   }
   const precision = precisionFor(request.precision ?? 'auto', target, calib !== undefined, model);
   // What is quantized without ranges is rounded by samples all the same, where there are some.
-  const rounds = precision !== 'float';
+  const rounds = precision !== 'float' || asksForDeflated(request);
   const own = await ownTexts(request, precision, model, ledger, remember);
   const taken = calib && rounds ? await oneByOne(calib, model) : own?.whole;
   const isStatic = precision === 'int8' || isProfile(precision);

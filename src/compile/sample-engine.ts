@@ -39,6 +39,10 @@ export function sampleEngine(
     // What random feeds correlate says nothing of real ones.
     ...(!samples.synthetic && {
       watch: (at, values, count, see) => watch(at, values, first(at, count), see),
+      async costsOf(at, weights, count) {
+        const { fisherOf } = await import('./weight-fisher.js');
+        return fisherOf(at, weights, first(at, count).rebatched(1));
+      },
     }),
   };
 }

@@ -75,6 +75,16 @@ export interface Engine {
     see: (seen: ReadonlyMap<Value, Tensor>) => void | Promise<void>,
   ): Promise<void>;
   /**
+   * What an error of each element of some weights costs: the mean square of the slopes of the model's own predictions,
+   * over the first calibration samples, at most so many. A reason in words where it has none: outputs that are no
+   * distributions, operators without a gradient. Absent when there are no samples.
+   */
+  costsOf?(
+    model: Model,
+    weights: readonly Value[],
+    samples: number,
+  ): Promise<ReadonlyMap<Value, Float64Array> | string>;
+  /**
    * Opens an engine for products of large matrices and releases it behind `use`. Absent where there is none: then
    * such products are plain loops, which take a large matrix a hundred times as long.
    */
