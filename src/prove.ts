@@ -14,6 +14,7 @@ import { suggestions } from './report/suggestion.js';
 import { type Comparison, compareOutputs } from './runtime/compare.js';
 import { readKernels } from './runtime/kernels.js';
 import { compareLayers, type LayerComparison } from './runtime/layers.js';
+import { cpuName } from './runtime/load.js';
 import { type ExtraOptions, type SessionOptions, withSession } from './runtime/session.js';
 import type { Target } from './target/target.js';
 
@@ -85,7 +86,7 @@ function whereItRuns(
 /** The CPU in the place of a provider that is not here: which kernels take the graph there promises nothing. */
 async function inPlaceOf({ target, emitted }: ProofRequest, candidate: SessionOptions): Promise<Found> {
   const { counts } = await readKernels(readModel(emitted), candidate);
-  return { executor: `ONNX Runtime CPU, in the place of ${target.provider!.provider}`, counts, broken: [] };
+  return { executor: `${cpuName()}, in the place of ${target.provider!.provider}`, counts, broken: [] };
 }
 
 /** ONNX Runtime's CPU: the optimized graph must hold every integer kernel that was promised. */
@@ -106,12 +107,12 @@ async function onCpu(request: ProofRequest, candidate: SessionOptions): Promise<
   // What was read back still had its names; the file itself must come to the same.
   const { counts } = await readKernels(readModel(request.emitted), candidate);
   const reason = whyBroken(broken, kernels.counts, counts);
-  return { executor: `ONNX Runtime CPU, ${request.target.name}`, counts, broken, reason };
+  return { executor: `${cpuName()}, ${request.target.name}`, counts, broken, reason };
 }
 
 /** Another executor: it must run the file, and answer as the CPU does. */
 async function besideCpu(request: ProofRequest, reference: SessionOptions): Promise<Found> {
-  const cpu = 'ONNX Runtime CPU';
+  const cpu = cpuName();
   try {
     const proof = await proveOnExecutor({ ...request, reference });
     if (proof === undefined) return { executor: cpu, counts: new Map(), broken: [] };

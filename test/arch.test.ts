@@ -87,6 +87,7 @@ const COMPOSITION = /^src\/(?:compile|explain|prove|recipe)\b/;
 const CONFINED: Readonly<Record<string, string>> = {
   protobufjs: 'src/onnx',
   'onnxruntime-node': 'src/runtime',
+  'onnxruntime-web': 'src/runtime',
   'ts-morph': 'src/codegen',
   commander: 'src/cli',
   'cli-progress': 'src/cli',

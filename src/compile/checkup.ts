@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { QuantcError } from '../errors/error.js';
 import { Tensor } from '../ir/tensor.js';
 import { writeModel } from '../onnx/write.js';
-import { runtimeVersion } from '../runtime/load.js';
+import { engineFacts, MEND_NATIVE } from '../runtime/load.js';
 import { withSession } from '../runtime/session.js';
 import { webgpuNative } from '../runtime/webgpu/native.js';
 import { swiftShaderMissing } from '../runtime/webgpu/packs.js';
@@ -16,7 +16,7 @@ import { cacheFolder } from './cache-folder.js';
 /** One thing that was looked at. */
 export interface Finding {
   readonly what: string;
-  /** `broken` is what compiling needs and lacks; `absent` is what some of it can do without. */
+  /** `broken` is what compiling needs and lacks; `absent` is what it can do without, slower or in part. */
   readonly state: 'works' | 'absent' | 'broken';
   readonly text: string;
   /** What to do about it. */
@@ -38,17 +38,19 @@ export async function checkup(cache?: string | false): Promise<Finding[]> {
 async function engine(): Promise<Finding> {
   const what = 'engine';
   try {
-    const version = await runtimeVersion();
+    const { engine, version, reason } = await engineFacts();
     const y = await withSession(parseModel(TWICE), {}, async (session) =>
       (await session.run({ x: Tensor.floats([1, 2], [2]) }))['y']!.toFloat32(),
     );
-    if (y[1] !== 4)
-      return { what, state: 'broken', text: `onnxruntime-node ${version} adds 2 and 2 to ${y[1]}` };
-    return {
-      what,
-      state: 'works',
-      text: `onnxruntime-node ${version}, native, ${process.platform}-${process.arch}`,
-    };
+    const name = `onnxruntime-${engine === 'native' ? 'node' : 'web'} ${version}`;
+    if (y[1] !== 4) return { what, state: 'broken', text: `${name} adds 2 and 2 to ${y[1]}` };
+    if (engine === 'native')
+      return { what, state: 'works', text: `${name}, native, ${process.platform}-${process.arch}` };
+    const text = `${name}, WebAssembly on one thread, slower: ${reason}`;
+    // Who asked for it is not told how to be rid of it.
+    return process.env['QUANTC_ENGINE'] === 'wasm'
+      ? { what, state: 'works', text }
+      : { what, state: 'absent', text, mend: MEND_NATIVE };
   } catch (error) {
     return told(what, 'broken', error);
   }
@@ -81,13 +83,6 @@ function browser(): Finding {
       : { mend: 'npm install --save-dev @sparticuz/chromium@143.0.4' };
     return { what, state: 'absent', text: `${missing}: only needed to try models in one`, ...mend };
   }
-  if (!installed('onnxruntime-web'))
-    return {
-      what,
-      state: 'absent',
-      text: 'the package onnxruntime-web is not installed: only needed to try models in one',
-      mend: 'npm install --save-dev onnxruntime-web@1.30.0',
-    };
   return { what, state: 'works', text: 'headless Chromium, with onnxruntime-web' };
 }
 

@@ -1,10 +1,10 @@
-import type { InferenceSession } from 'onnxruntime-node';
+import type { InferenceSession } from 'onnxruntime-web';
 import { QuantcError } from '../errors/error.js';
 import { Model } from '../ir/graph.js';
 import type { Tensor } from '../ir/tensor.js';
 import type { Type } from '../ir/type.js';
 import { withoutPast } from './first-run.js';
-import { loadRuntime, type Runtime } from './load.js';
+import { loadRuntime, type NativeSession, type Runtime, type Settings } from './load.js';
 import { place } from './place.js';
 import { releaseBuffers } from './release.js';
 import { fromRuntime, toRuntime, typeOfMetadata } from './tensor.js';
@@ -53,15 +53,11 @@ export async function openSession(
   const file = typeof model === 'string' ? model : model instanceof Model ? model.file : undefined;
   const placed = model instanceof Model ? await place(model) : { source: model, remove: undefined };
   try {
-    const settings = settingsOf(options);
-    const { source } = placed;
-    const native =
-      typeof source === 'string'
-        ? await runtime.InferenceSession.create(source, settings)
-        : await runtime.InferenceSession.create(source, settings);
+    const native = await runtime.create(placed.source, settingsOf(options));
     return new Session(runtime, native, file, placed.remove);
   } catch (cause) {
     placed.remove?.();
+    if (cause instanceof QuantcError) throw cause;
     throw new QuantcError('E_RUNTIME_LOAD', `ONNX Runtime refuses the model: ${messageOf(cause)}`, {
       place: { file },
       cause,
@@ -69,7 +65,7 @@ export async function openSession(
   }
 }
 
-function settingsOf(options: SessionOptions): InferenceSession.SessionOptions {
+function settingsOf(options: SessionOptions): Settings {
   return {
     graphOptimizationLevel: LEVELS[options.optimization ?? 'all'],
     // What goes wrong is thrown as well; the log would only clutter the terminal.
@@ -87,13 +83,13 @@ export class Session {
   readonly inputs: readonly Port[];
   readonly outputs: readonly Port[];
   readonly #runtime: Runtime;
-  readonly #native: InferenceSession;
+  readonly #native: NativeSession;
   readonly #file: string | undefined;
   readonly #cleanUp: (() => void) | undefined;
   #released = false;
 
   /** @internal Made by {@link openSession}. */
-  constructor(runtime: Runtime, native: InferenceSession, file?: string, cleanUp?: () => void) {
+  constructor(runtime: Runtime, native: NativeSession, file?: string, cleanUp?: () => void) {
     this.#runtime = runtime;
     this.#native = native;
     this.#file = file;
@@ -213,6 +209,7 @@ export async function withSession<T>(
 function messageOf(error: unknown): string {
   const text = error instanceof Error ? error.message : String(error);
   return text
+    .replace(/^.*?ERROR_MESSAGE: /s, '')
     .replace(/\s+/g, ' ')
     .replace(/\S*?[\w.-]+\.(?:cc|h):\d+ .*?\)(?: const)? (?=[A-Z])/g, '')
     .trim();

@@ -1,12 +1,12 @@
 /** Tensors across the border: the IR's to ONNX Runtime's and back, without copying where alignment allows. */
-import type { Tensor as RuntimeTensor } from 'onnxruntime-node';
+import type { Tensor as RuntimeTensor } from 'onnxruntime-web';
 import { QuantcError } from '../errors/error.js';
 import type { DType } from '../ir/dtype.js';
 import { Tensor } from '../ir/tensor.js';
 import type { Dim, Type } from '../ir/type.js';
 import type { Runtime } from './load.js';
 
-/** Our dtype names that onnxruntime-node spells differently; the others it takes are spelled alike. */
+/** Our dtype names that ONNX Runtime's JavaScript spells differently; the others it takes are spelled alike. */
 const RUNTIME_NAMES: Partial<Record<DType, string>> = { float: 'float32', double: 'float64' };
 const OUR_NAMES: Readonly<Record<string, DType>> = { float32: 'float', float64: 'double' };
 
@@ -16,10 +16,10 @@ const CROSSING: ReadonlySet<DType> = new Set<DType>([
   ...(['int8', 'uint8', 'int16', 'uint16', 'int32', 'uint32', 'int64', 'uint64'] as const),
 ]);
 
-/** True when onnxruntime-node can take and give tensors of this dtype. */
+/** True when ONNX Runtime's JavaScript can take and give tensors of this dtype. */
 export const canCross = (dtype: DType): boolean => CROSSING.has(dtype);
 
-/** @throws QuantcError E_RUNTIME_DTYPE when onnxruntime-node has no such tensor. */
+/** @throws QuantcError E_RUNTIME_DTYPE when ONNX Runtime's JavaScript has no such tensor. */
 export function toRuntime(runtime: Runtime, name: string, tensor: Tensor): RuntimeTensor {
   if (!canCross(tensor.dtype)) {
     throw new QuantcError('E_RUNTIME_DTYPE', `ONNX Runtime takes no ${tensor.dtype} tensors as inputs here`, {

@@ -17,7 +17,7 @@ import { type SessionOptions, withSession } from './session.js';
 const KEPT_BYTES = 4096;
 const KEPT_INTEGER_BYTES = 1 << 16;
 
-const UNCROSSABLE = 'Unsupported data type';
+const UNCROSSABLE = /unsupported data type/i;
 
 /** What could not be typed, and why. */
 export interface TypeReport {
@@ -96,7 +96,7 @@ async function ask(cut: Excerpt): Promise<() => void> {
     const options: SessionOptions = { optimization: 'off', threads: 1, optimizedPath };
     await withSession(encodeTypeQuery(cut.model), options, () => {}).catch((error: unknown) => {
       // Inputs of a dtype that cannot cross into JavaScript: by then the answer is written.
-      if (!String(error).includes(UNCROSSABLE) || !existsSync(optimizedPath)) throw error;
+      if (!UNCROSSABLE.test(String(error)) || !existsSync(optimizedPath)) throw error;
     });
     const told = statedTypes(readFileSync(optimizedPath));
     return () => {

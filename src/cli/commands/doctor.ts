@@ -23,7 +23,8 @@ export function make(): Command {
       `
 Examples
   quantc doctor
-  quantc doctor --json`,
+  quantc doctor --json
+  QUANTC_ENGINE=wasm quantc doctor   with ONNX Runtime as WebAssembly; native asks for the native build, or an error`,
     )
     .action(run);
 }

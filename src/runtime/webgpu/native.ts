@@ -11,6 +11,7 @@ import {
   type LoadedModel,
   toWireRecord,
 } from '../executor.js';
+import { engineFacts, MEND_NATIVE } from '../load.js';
 import type { ChildAnswer, ChildJob } from './child.js';
 import { swiftShader, swiftShaderMissing } from './packs.js';
 
@@ -31,6 +32,12 @@ export const webgpuNative: Executor = {
     return known === 'swiftshader' ? 'WebGPU, native on SwiftShader' : 'WebGPU, native';
   },
   async open(file, options = {}) {
+    if ((await engineFacts()).engine !== 'native') {
+      throw new QuantcError('E_EXECUTOR_ABSENT', 'the native WebGPU provider comes with onnxruntime-node', {
+        kind: 'usage',
+        hint: `Run \`${MEND_NATIVE}\`.`,
+      });
+    }
     if (known !== 'swiftshader') {
       try {
         const loaded = await openIn({}, file, options);
