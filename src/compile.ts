@@ -6,16 +6,19 @@ import { type BudgetTerm, parseBudget } from './compile/budget.js';
 import { compileWithin } from './compile/budget-run.js';
 import { AnswerCache } from './compile/cache.js';
 import { cacheFolder } from './compile/cache-folder.js';
-import { unlessQuantized } from './compile/came-quantized.js';
 import { CalibrationRecord } from './compile/calibration-report.js';
+import { unlessQuantized } from './compile/came-quantized.js';
 import { eachTarget, resolveRequested } from './compile/each-target.js';
 import { compileEngine } from './compile/engine.js';
 import { exclusionOf, widened, withoutBroken } from './compile/exclusion.js';
 import { firstFacts } from './compile/first-facts.js';
+import { algorithmsBeside, tellGrids } from './compile/given-grids.js';
 import { emittedName, nameBatch, refuseClash, writeCompanions } from './compile/layout.js';
 import type { Meeting } from './compile/meeting.js';
 import { deliverBeside, refuseForBinding } from './compile/mobile-files.js';
 import { modelFiles } from './compile/model-files.js';
+import { noteUnplaced, type Plugged, plugIn, rangesNamed, withPlaced } from './compile/plugged.js';
+import { PluginLog } from './compile/plugin-log.js';
 import { DEFAULT_MEMORY, withPool } from './compile/pool.js';
 import { verdictWithin } from './compile/provider-verdict.js';
 import type { CompileEvent, CompileRequest, Stage } from './compile/request.js';
@@ -34,7 +37,7 @@ import { Ledger } from './pipeline/ledger.js';
 import type { Engine, Pass } from './pipeline/pass.js';
 import { type PassEvent, runPipeline } from './pipeline/run.js';
 import { prove } from './prove.js';
-import { recipeFor } from './recipe.js';
+import { algorithmsNamed, recipeFor } from './recipe.js';
 import { type FileFacts, type Proof, reportText, type TargetReport } from './report/report.js';
 import { REPORT_NAME } from './report/report-name.js';
 import { VERSION } from './report/version.js';
@@ -66,7 +69,10 @@ const PROOF_SAMPLES = 16;
 export async function compile(asked: CompileRequest): Promise<TargetReport[]> {
   // Data that are opened for a request are kept with it: a copy lives no longer than this compilation.
   const request = { ...asked };
-  const targets = resolveRequested(request.targets ?? ['cpu']);
+  const plugged = plugIn(request.plugins);
+  const targets = resolveRequested(request.targets ?? ['cpu'], plugged.targets);
+  algorithmsNamed(request.algorithms, plugged.algorithms);
+  rangesNamed(request.ranges, plugged);
   refuseClash(request.layout, targets);
   const terms = parseBudget(request.budget ?? []);
   const cache = new AnswerCache(cacheFolder(request.cache));
@@ -75,12 +81,13 @@ export async function compile(asked: CompileRequest): Promise<TargetReport[]> {
     const { reports, refused } = await eachTarget(targets, request, (target) =>
       withPool(request, async (pool) => {
         const compileInto = (folder: Staging, goal?: MixGoal | BytesGoal) =>
-          compileFor(target, request, folder, pool, cache, { terms, goal });
+          compileFor(target, request, folder, pool, cache, { terms, goal, plugged });
         const run = { terms, request, target, cache, staging };
         if (request.shapes !== undefined)
           return compileShapes({
             ...run,
-            compile: (own, folder, meeting) => compileFor(target, own, folder, pool, cache, { meeting }),
+            compile: (own, folder, meeting) =>
+              compileFor(target, own, folder, pool, cache, { meeting, plugged }),
           });
         if (terms.length === 0) return [await compileInto(staging)];
         return [await compileWithin({ ...run, compile: (goal, folder) => compileInto(folder, goal) })];
@@ -112,6 +119,7 @@ interface Trial {
   /** Compilations of the same model for other shapes, which agree with this one on ranges. */
   readonly meeting?: Meeting;
 }
+  readonly plugged: Plugged;
 
 async function compileFor(
   target: Target,
@@ -119,7 +127,7 @@ async function compileFor(
   staging: Staging,
   pool: KernelPool,
   cache: AnswerCache,
-  { terms = [], goal, broken = [], meeting }: Trial = {},
+  { terms = [], goal, broken = [], meeting, plugged }: Trial,
 ): Promise<TargetReport> {
   const { threads, signal } = request;
   const tell = (event: CompileEvent): void => {
@@ -145,18 +153,25 @@ async function compileFor(
   enter('rewrite');
   const { fusions, lowerings, executor } = target;
   const rewriting = { fusions, kvCache: request.kvCache, lowerings, beside: executor !== undefined };
-  const algorithms = terms.length > 0 ? request.algorithms?.concat(mixPrecision.name) : request.algorithms;
-  const recipe = recipeFor(data.precision, algorithms, rewriting);
+  const asked = terms.length > 0 ? request.algorithms?.concat(mixPrecision.name) : request.algorithms;
+  const algorithms = algorithmsBeside(data.given, asked);
+  const recipe = withPlaced(recipeFor(data.precision, algorithms, rewriting, plugged.algorithms), plugged);
+  noteUnplaced(recipe, plugged, `${data.precision} for ${target.name}`, ledger);
+  const log = new PluginLog();
   const calibrated = new CalibrationRecord();
   const engine = compileEngine({
     ...{ request, samples: data.ranges, cache, ledger, meeting, terms, modelBytes: bytesBefore },
     ...{ enter, progress, onObserved: (found) => calibrated.add(found) },
+    ranges: rangesNamed(request.ranges, plugged),
   });
   const facts = firstFacts(target, data.precision, request, goal);
   judgedByLikeness.set({ facts }, data.ranges?.metric === 'sqnr');
-  const onPass = (event: PassEvent, at: Model) =>
+  tellGrids(facts, data.given, request, ledger);
+  const onPass = (event: PassEvent, at: Model): void => {
+    log.seen(event);
     tell({ kind: 'pass', target: target.name, event, model: at });
   const run = (passes: readonly Pass[]) => runPipeline(model, passes, { engine, ledger, facts, onPass });
+  };
   await run(recipe.canonicalize);
   const { adapt, quantize } = await unlessQuantized(recipe, model, target, data.precision, request, ledger);
   await run(adapt);
@@ -206,7 +221,9 @@ async function compileFor(
     }),
   );
   if (proof.broken.length > 0 && broken.length === 0)
-    return compileFor(target, request, staging, pool, cache, { terms, goal, broken: proof.broken, meeting });
+    return compileFor(target, request, staging, pool, cache, {
+      ...{ terms, goal, broken: proof.broken, meeting, plugged },
+    });
   accept(request.strict ?? false, ledger, proof);
   if (cache.refused !== undefined)
     ledger.note('info', 'cache', `nothing was kept for the next compilation: ${cache.refused}`);
@@ -238,3 +255,6 @@ async function compileFor(
     names: Object.fromEntries(originalNames.find({ facts }) ?? []),
   };
 }
+    ...(plugged.plugins.length > 0 && {
+      plugins: log.report(plugged, { target: target.name, ranges: request.ranges }),
+    }),

@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { QuantcError } from '../errors/error.js';
 import { nearest } from '../errors/nearest.js';
 import { VERSION } from '../report/version.js';
+import { onFallback } from '../runtime/load.js';
 import { asQuantcError, exitCodeOf, failureJson, failureText, isTold } from './failure.js';
 import { COMMANDS, type CommandName, isCommand, overview } from './help.js';
 import { print, printJson } from './terminal.js';
@@ -36,6 +37,7 @@ const LATER_OPTIONS = ['--config'];
 export async function run(words: readonly string[]): Promise<number> {
   const end = words.indexOf('--');
   const json = words.slice(0, end < 0 ? undefined : end).includes('--json');
+  onFallback((text) => process.stderr.write(`Note: ${text}. \`quantc doctor\` tells what mends it.\n`));
   try {
     await dispatch(words);
     return 0;

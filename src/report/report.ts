@@ -125,6 +125,28 @@ export interface TargetReport {
   readonly proof: Proof;
   /** A row a node, in graph order. */
   readonly ledger: readonly LedgerRow[];
+/** What one plugin brought to a compilation. */
+export interface PluginReport {
+  readonly plugin: string;
+  /** Its passes that ran, algorithms among them. */
+  readonly passes: readonly PluginPassReport[];
+  /** The target, or the way to choose ranges, where it is the plugin's. */
+  readonly target?: string;
+  readonly observer?: string;
+}
+
+/** What one pass of a plugin did, all of its runs together. */
+export interface PluginPassReport {
+  readonly pass: string;
+  readonly runs: number;
+  /** How often it changed something, and how many reasons it gave for leaving something alone. */
+  readonly changed: number;
+  readonly declined: number;
+  /** What it said of them, with the node: the first hundred of each. */
+  readonly changes: readonly string[];
+  readonly declines: readonly string[];
+}
+
   readonly notes: readonly LedgerNote[];
   /** What the search for a mix of precisions found, where there was one. */
   readonly mix?: MixReport;
