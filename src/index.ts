@@ -102,8 +102,8 @@ export {
   roundIntoBy,
 } from './quant/round-blocks.js';
 export { simulatedBytes, simulatedWeight, Widened } from './quant/simulate.js';
-export {
 export * from './quant/sparsity.js';
+export {
   QUANTIZE_WEIGHT,
   type QuantizedWeight,
   quantizedWeight,
@@ -111,7 +111,16 @@ export * from './quant/sparsity.js';
   type WeightSpec,
   weightJob,
 } from './quant/weight.js';
-export type { ErrorFigures, Evaluation, FileFacts, Proof, Report, TargetReport } from './report/report.js';
+export type {
+  ErrorFigures,
+  Evaluation,
+  FileFacts,
+  PluginPassReport,
+  PluginReport,
+  Proof,
+  Report,
+  TargetReport,
+} from './report/report.js';
 export { type Bindings, type Bound, constant, node, scalar, value } from './rewrite/binding.js';
 export type { Pattern, PatternBuilder, PatternInput, Slot, Slots } from './rewrite/pattern.js';
 export { PlannedValue, type ReplacementBuilder, type ReplacementInput } from './rewrite/replacement.js';

@@ -53,12 +53,16 @@ export const ALGORITHMS: readonly Algorithm[] = [
 ];
 
 /**
- * The algorithms with these names; those that run by default where there are none; `none` is none at all.
+ * The algorithms with these names, and those of plugins behind them; those that run by default where there are none; `none` is none at all.
  * @throws QuantcError E_ALGORITHM_UNKNOWN listing those there are.
  */
-export function algorithmsNamed(names: readonly string[] | undefined): readonly Algorithm[] {
-  if (names === undefined) return ALGORITHMS.filter(({ byDefault }) => byDefault);
-  const known = ALGORITHMS.map(({ pass }) => pass.name);
+export function algorithmsNamed(
+  names: readonly string[] | undefined,
+  plugged: readonly Algorithm[] = [],
+): readonly Algorithm[] {
+  const all = [...ALGORITHMS, ...plugged];
+  if (names === undefined) return all.filter(({ byDefault }) => byDefault);
+  const known = all.map(({ pass }) => pass.name);
   const strange = names.find((name) => name !== 'none' && !known.includes(name));
   if (strange !== undefined) {
     throw new QuantcError('E_ALGORITHM_UNKNOWN', `there is no algorithm "${strange}"`, {
@@ -66,5 +70,5 @@ export function algorithmsNamed(names: readonly string[] | undefined): readonly 
       hint: `Algorithms: none, ${known.join(', ')}.`,
     });
   }
-  return ALGORITHMS.filter(({ pass }) => names.includes(pass.name));
+  return all.filter(({ pass }) => names.includes(pass.name));
 }

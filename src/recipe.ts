@@ -170,11 +170,13 @@ function quantizing(precision: Exclude<Precision, 'auto'>, chosen: readonly Algo
  * The ordered passes for a precision.
  * @param algorithms names of those that shall run; default those that run when nothing is said
  * @param rewriting into the executor's own operators, after the graph is canonical
+ * @param plugged algorithms of plugins, to be named like ours
  */
 export function recipeFor(
   precision: Exclude<Precision, 'auto'>,
   algorithms?: readonly string[],
   rewriting: Rewriting = {},
+  plugged: readonly Algorithm[] = [],
 ): Recipe {
   return {
     canonicalize: canonicalization,

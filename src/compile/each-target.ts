@@ -5,12 +5,19 @@ import type { RefusedTarget, TargetReport } from '../report/report.js';
 import type { Target } from '../target/target.js';
 import type { CompileRequest } from './request.js';
 
-/** Targets by name, alias or as they are. @throws QuantcError E_TARGET_UNKNOWN */
-export function resolveRequested(wanted: readonly (string | Target)[]): Target[] {
+/**
+ * Targets by name, alias or as they are.
+ * @param plugged targets of plugins
+ * @throws QuantcError E_TARGET_UNKNOWN
+ */
+export function resolveRequested(
+  wanted: readonly (string | Target)[],
+  plugged: readonly Target[] = [],
+): Target[] {
   const own = wanted.filter((each): each is Target => typeof each !== 'string');
   return resolveTargets(
     wanted.map((each) => (typeof each === 'string' ? each : each.name)),
-    own,
+    [...own, ...plugged],
   );
 }
 
@@ -37,7 +44,12 @@ export async function eachTarget(
     } catch (error) {
       const { name } = target;
       if (!mayRefuse(target) || !(error instanceof QuantcError)) throw error;
-      if (error.code === 'E_ABORTED' || !['input', 'usage'].includes(error.kind)) throw error;
+      if (
+        error.code === 'E_ABORTED' ||
+        error.place.plugin !== undefined ||
+        !['input', 'usage'].includes(error.kind)
+      )
+        throw error;
       first ??= error;
       refused.push(refusedTarget(name, error));
       onEvent?.({ kind: 'refused', target: name, error });

@@ -10,7 +10,9 @@ import { asksForLikeness } from './budget-figures.js';
 import type { AnswerCache } from './cache.js';
 import { decoderData } from './decoder-data.js';
 import type { Meeting } from './meeting.js';
+import type { PluggedObserver } from './plugged.js';
 import { DEFAULT_MEMORY } from './pool.js';
+import type { RangeMethod } from './range-method.js';
 import { observeRanges } from './ranges.js';
 import type { CompileRequest, Stage } from './request.js';
 import { sampleEngine } from './sample-engine.js';
@@ -27,6 +29,8 @@ export interface CompileEngineOptions {
   /** Compilations of the same model for other shapes, which agree with this one on ranges. */
   readonly meeting: Meeting | undefined;
   readonly terms: readonly BudgetTerm[];
+  /** How ranges are chosen. */
+  readonly ranges: RangeMethod | PluggedObserver | undefined;
   /** Bytes of the model and its external data. */
   readonly modelBytes: number;
   /** Told of the stage that is begun, and of how much of it is done. */
@@ -66,7 +70,7 @@ export function compileEngine(options: CompileEngineOptions): Engine {
               `one sample's values take ${bytes} bytes, more than a quarter of the ceiling`,
             ),
         },
-        request.ranges,
+        options.ranges,
       );
       if (!ran) {
         progress('calibrate')(1);

@@ -22,19 +22,25 @@ const PARAMETERS = {
   mse: { otherwise: 2, above: 0.5, upTo: 8, what: 'the power of the error' },
 } as const;
 
-/** @throws QuantcError E_RANGES_UNKNOWN listing those there are, E_RANGES_PARAMETER for one that is out of place */
-export function parseRangeMethod(text: string): RangeMethod {
-  rangeMethod(text);
+/**
+ * @param plugged names that plugins give to ways of their own; they take no parameters
+ * @throws QuantcError E_RANGES_UNKNOWN listing those there are, E_RANGES_PARAMETER for one that is out of place
+ */
+export function parseRangeMethod(text: string, plugged: readonly string[] = []): RangeMethod {
+  if (!plugged.includes(text)) rangeMethod(text, plugged);
   return text as RangeMethod;
 }
 
-/** Name and parameter of a way; errors as those of {@link parseRangeMethod}. */
-export function rangeMethod(text: string): { readonly name: Name; readonly parameter: number } {
+/** Name and parameter of a way of ours; errors as those of {@link parseRangeMethod}. */
+export function rangeMethod(
+  text: string,
+  plugged: readonly string[] = [],
+): { readonly name: Name; readonly parameter: number } {
   const [name, given, ...rest] = text.split(':') as [Name, ...string[]];
   if (!RANGE_METHODS.includes(name)) {
     throw new QuantcError('E_RANGES_UNKNOWN', `there is no way "${name}" to choose ranges`, {
       kind: 'usage',
-      hint: `Ways: ${RANGE_METHODS.map(spelled).join(', ')}.`,
+      hint: `Ways: ${[...RANGE_METHODS.map(spelled), ...plugged].join(', ')}.`,
     });
   }
   const allowed = name in PARAMETERS ? PARAMETERS[name as Parametric] : undefined;

@@ -12,6 +12,8 @@ import type { Engine, Observation } from '../pipeline/pass.js';
 import { runtimeVersion } from '../runtime/load.js';
 import type { Range } from '../target/facts.js';
 import { modelDigest } from '../text/model-digest.js';
+import type { PluggedObserver } from './plugged.js';
+import { type KeptHistogram, kept, pluggedRange } from './plugged-ranges.js';
 import { type RangeMethod, rangeMethod } from './range-method.js';
 
 export interface ObserveOptions extends CalibrateOptions {
@@ -24,16 +26,20 @@ export interface ObserveOptions extends CalibrateOptions {
 /**
  * Ranges of values over the data that there are. They depend on the model, the values, the samples and the method alone:
  * not on threads, on memory, or on how the data are cut into batches.
- * @throws QuantcError E_CALIBRATION_MISSING, E_CALIBRATION_VALUE, those of `calibrate` and of `rangeMethod`
+ * @throws QuantcError E_CALIBRATION_MISSING, E_CALIBRATION_VALUE, those of `calibrate` and of `rangeMethod`,
+ * E_PLUGIN_FAILED
  */
 export async function observeRanges(
   model: Model,
   values: readonly Value[],
   data: DataSet | undefined,
   { remember, onRun, ...options }: ObserveOptions,
-  method: RangeMethod = 'auto',
+  method: RangeMethod | PluggedObserver = 'auto',
 ): Promise<Map<Value, Observation>> {
-  const { name, parameter } = rangeMethod(method);
+  const plugged = typeof method === 'string' ? undefined : method;
+  // Of a plugin's way what was counted is kept, and what it makes of that is asked every time: its code may change.
+  const { name, parameter } =
+    typeof method === 'string' ? rangeMethod(method) : { name: 'counts' as const, parameter: Number.NaN };
   if (data === undefined) {
     throw new QuantcError('E_CALIBRATION_MISSING', 'static int8 needs calibration data', {
       kind: 'usage',
@@ -42,8 +48,13 @@ export async function observeRanges(
   }
   const compute = async (): Promise<Observation[]> => {
     onRun?.();
+    if (name === 'counts') return counted();
     const found = await observations(model, values, data, { ...options, onSkip: refuse }, name, parameter);
     return values.map((value) => found.get(value)!);
+  };
+  const counted = async (): Promise<KeptHistogram[]> => {
+    const found = await histograms(model, values, data, { ...options, onSkip: refuse });
+    return values.map((value) => kept(found.get(value)!));
   };
   const key = async () => [
     modelDigest(model),
@@ -59,8 +70,19 @@ export async function observeRanges(
     cpus()[0]?.model,
   ];
   const answer = remember ? await remember('calibration', await key(), compute) : await compute();
-  return new Map(values.map((value, i) => [value, answer[i]!]));
+  return new Map(
+    values.map((value, i) => [
+      value,
+      plugged ? chosen(plugged, value, answer[i] as KeptHistogram) : answer[i]!,
+    ]),
+  );
 }
+
+/** What a plugin's observer chooses, as ranges are kept. */
+const chosen = (observer: PluggedObserver, value: Value, seen: KeptHistogram): Observation => ({
+  ...snapped(pluggedRange(observer, value.name, seen)),
+  sketch: seen.sketch,
+});
 
 const refuse = (value: Value, reason: string): never => {
   throw new QuantcError('E_CALIBRATION_VALUE', `a value to quantize cannot be observed: ${reason}`, {

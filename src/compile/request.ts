@@ -41,8 +41,8 @@ export interface CompileRequest extends WeightRequest, CompressionRequest, Speci
   readonly layout?: LayoutName;
   /** Passes, targets, observers and algorithms of your own; see `definePlugin`. */
   readonly plugins?: readonly QuantcPlugin[];
-  /** How activation ranges are chosen; default `auto`. */
-  readonly ranges?: RangeMethod;
+  /** How activation ranges are chosen, by us or by an observer of a plugin; default `auto`. */
+  readonly ranges?: RangeMethod | (string & {});
   /** Names of the algorithms that refine static int8; default those that `recipe.ts` marks so, `['none']` for none. */
   readonly algorithms?: readonly string[];
   /** Names or opTypes (with `*`) of nodes that stay float. A pattern that matches nothing is an error. */

@@ -72,13 +72,14 @@ export class Ledger {
       graph: graphOf(node),
       precision: 'float',
     };
-    const plugin = this.plugin ?? this.#touched.get(keyOf(node));
+    const plugin = this.plugin ?? this.#touched.get(keyOf(node)) ?? this.#touched.get(outputKeyOf(node));
     this.#rows.set(keyOf(node), { ...row, ...facts, ...(plugin !== undefined && { plugin }) });
   }
 
   /** Says that a plugin's pass put something in the place of a node: what bears its name from now on is the plugin's. */
   touched(node: Node, plugin: string): void {
-    this.#touched.set(keyOf(node), plugin);
+    // A node without a name is called by its operator, too, which another one in its place need not share.
+    for (const key of [keyOf(node), outputKeyOf(node)]) this.#touched.set(key, plugin);
     const row = this.find(node);
     if (row !== undefined) this.#rows.set(keyOf(node), { ...row, plugin });
   }
@@ -114,3 +115,4 @@ export class Ledger {
 
 const graphOf = (node: Node): string => (node.graph.owner === undefined ? '' : node.graph.name);
 const keyOf = (node: Node): string => `${graphOf(node)}/${node.label}`;
+const outputKeyOf = (node: Node): string => `${graphOf(node)}\n${node.outputs[0]?.name}`;

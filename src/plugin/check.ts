@@ -74,14 +74,12 @@ type Plain = Readonly<Record<string, unknown>>;
 const isObject = (given: unknown): given is Plain =>
   typeof given === 'object' && given !== null && !Array.isArray(given);
 
-const kindOf = (given: unknown): string =>
-  given === undefined
-    ? 'nothing'
-    : given === null
-      ? 'null'
-      : Array.isArray(given)
-        ? 'a list'
-        : `a ${typeof given}`;
+function kindOf(given: unknown): string {
+  if (given === undefined) return 'nothing';
+  if (given === null) return 'null';
+  if (Array.isArray(given)) return 'a list';
+  return typeof given === 'object' ? 'an object' : `a ${typeof given}`;
+}
 
 /** Goes through one plugin. */
 class Checker {
@@ -162,7 +160,8 @@ class Checker {
       throw this.#shape(`${at}.rounds`, `expected a number from 1 to ${MOST_ROUNDS}`);
     if (passes === undefined) return;
     if (!Array.isArray(passes)) throw this.#shape(`${at}.passes`, `expected a list, not ${kindOf(passes)}`);
-    passes.forEach((inner, index) => this.#pass(inner, `${at}.passes[${index}]`, [...above, pass]));
+    for (const [index, inner] of passes.entries())
+      this.#pass(inner, `${at}.passes[${index}]`, [...above, pass]);
   }
 
   #keys(given: Plain, at: string, known: readonly string[]): void {

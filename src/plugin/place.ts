@@ -15,12 +15,12 @@ export interface Placement {
 /** Every placement, in the order of plugins and of their lists. @param signed the pass, bearing its plugin's name */
 export const placementsOf = (
   plugins: readonly QuantcPlugin[],
-  signed: (pass: Pass, plugin: string) => Pass,
+  signed: (pass: Pass, plugin: QuantcPlugin) => Pass,
 ): Placement[] =>
-  plugins.flatMap(({ name, passes = [] }) =>
-    passes.map(({ pass, before, after }) => ({
-      plugin: name,
-      pass: signed(pass, name),
+  plugins.flatMap((plugin) =>
+    (plugin.passes ?? []).map(({ pass, before, after }) => ({
+      plugin: plugin.name,
+      pass: signed(pass, plugin),
       ...(before === undefined
         ? { side: 'after' as const, anchor: after! }
         : { side: 'before' as const, anchor: before }),
@@ -56,7 +56,7 @@ export function checkAnchors(placements: readonly Placement[], known: readonly s
       if (from >= 0) {
         const circle = seen.slice(from).map(({ pass }) => pass.name);
         throw anchorError(
-          `${circle.join(' and ')} wait for ${circle.length === 1 ? 'itself' : 'each other'}: no pass of quantc is among their anchors`,
+          `${circle.join(' and ')} ${circle.length === 1 ? 'waits for itself' : 'wait for each other'}: no pass of quantc is among their anchors`,
           { plugin: next.plugin, pass: next.pass.name },
           'Anchor one of them beside a built-in pass; `quantc passes` lists them.',
         );

@@ -3,7 +3,6 @@ import { refusedTarget } from '../../compile/each-target.js';
 import { type BindingName, type FormatName, parseBinding, parseFormats } from '../../compile/format-name.js';
 import { type LayoutName, parseLayout } from '../../compile/layout-name.js';
 import { parsePaletteBits, parsePrune } from '../../compile/prune-request.js';
-import { parseRangeMethod, type RangeMethod } from '../../compile/range-method.js';
 import type { Specialization } from '../../compile/specialize.js';
 import { parseWeightMethod, type WeightRequest } from '../../compile/weight-request.js';
 import type { PaletteBits } from '../../quant/places.js';
@@ -28,7 +27,7 @@ interface Options extends WeightRequest {
   readonly shapes?: CompileRequest['shapes'];
   readonly calib?: string;
   readonly eval?: string;
-  readonly ranges?: RangeMethod;
+  readonly ranges?: string;
   readonly algorithms?: readonly string[];
   readonly exclude?: readonly string[];
   readonly protect?: readonly string[];
@@ -96,8 +95,7 @@ export function make(): Command {
     .option('--eval <data>', 'data that both models are scored on; calibration never sees them')
     .option(
       '--ranges <way>',
-      'how activation ranges are chosen: minmax, moving-average[:0.01], percentile[:99.99], entropy, mse[:2], or auto, which judges by the outputs (default: auto)',
-      parseRangeMethod,
+      'how activation ranges are chosen: minmax, moving-average[:0.01], percentile[:99.99], entropy, mse[:2], or auto, which judges by the outputs, or the name of an observer of a plugin (default: auto)',
     )
     .option(
       '--algorithms <names>',
