@@ -5,7 +5,7 @@ import type { Use } from '../ir/graph.js';
 import { Tensor } from '../ir/tensor.js';
 import { elementCount, type Type } from '../ir/type.js';
 import type { Metric, Transform } from './manifest.js';
-import type { RowSource } from './rows.js';
+import { pickRows, type RowSource } from './rows.js';
 import { transformRows } from './transform.js';
 
 /** One run's inputs by name. */
@@ -54,6 +54,8 @@ export interface DataSet extends AsyncIterable<Feeds> {
    * open, though its inside may not. Absent elsewhere.
    */
   unbatched?(): DataSet;
+  /** The samples with these numbers, in this order, read as they are asked for. Absent where samples are whole feeds. */
+  picked?(numbers: readonly number[]): DataSet;
   /** Hash over everything that decides what the model is fed; independent of the batch. */
   digest(): string;
 }
@@ -92,6 +94,7 @@ export class StoredDataSet implements DataSet {
   readonly metric?: Metric;
   readonly labels?: Int32Array;
   readonly unbatched?: () => DataSet;
+  readonly picked?: (numbers: readonly number[]) => DataSet;
   readonly #options: StoredDataSetOptions;
   #digest: string | undefined;
 
@@ -104,6 +107,7 @@ export class StoredDataSet implements DataSet {
     this.labels = options.labels;
     if (options.asked && options.batch > 1)
       this.unbatched = () => new StoredDataSet({ ...options, batch: 1, exact: false, asked: false });
+    if (!options.stacked) this.picked = (numbers) => pickedOf(options, numbers);
   }
 
   async *batches(): AsyncGenerator<Batch> {
@@ -159,6 +163,16 @@ export class StoredDataSet implements DataSet {
     }
     return this.#digest;
   }
+}
+
+function pickedOf(options: StoredDataSetOptions, numbers: readonly number[]): DataSet {
+  const { inputs, labels } = options;
+  return new StoredDataSet({
+    ...options,
+    inputs: inputs.map((input) => ({ ...input, array: pickRows(input.array, numbers) })),
+    count: numbers.length,
+    ...(labels && { labels: Int32Array.from(numbers, (number) => labels[number]!) }),
+  });
 }
 
 /** True when two sets feed a model the same. */

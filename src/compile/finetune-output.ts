@@ -4,16 +4,16 @@ import { zipSync } from 'fflate';
 import { encodeNpy } from '../calibration/npy.js';
 import { QuantcError } from '../errors/error.js';
 import { setConstant } from '../ir/edit.js';
-import type { Model } from '../ir/graph.js';
+import type { Model, Value } from '../ir/graph.js';
 import { Tensor } from '../ir/tensor.js';
 import { readModel } from '../onnx/read.js';
 import { writeModel } from '../onnx/write.js';
 import { curveSvg } from '../training/curve-svg.js';
 import type { Grid } from '../training/fake-quant.js';
-import { type OnGrid, putOnGrid } from '../training/fit-grid.js';
+import { type OnGrid, putOnGrid, scaleIndices } from '../training/fit-grid.js';
 import type { TrainingResult } from '../training/loop.js';
 import type { FinetuneReport } from './finetune.js';
-import type { Candidate } from './finetune-plan.js';
+import type { FinetuneParts } from './finetune-run.js';
 import { filesOf, Staging } from './staging.js';
 
 export interface FinetuneFiles {
@@ -26,10 +26,16 @@ export interface FinetuneFiles {
   readonly picture: string;
 }
 
-/** One weight in the manifest; the archive holds `<index>.scale` and `<index>.integers` for it. */
+/**
+ * One weight in the manifest; the archive holds `<index>.scale` and `<index>.integers` for it: ŵ = integer · scale.
+ * Where grids reach as far down as up but for one integer there is nothing more; else `<index>.zeroPoint`, in the shape of
+ * the scale, is what makes of each integer a number from 0 to 2^bits − 1.
+ */
 interface ManifestRow {
   readonly name: string;
   readonly index: number;
+  readonly bits: number;
+  /** The least and the largest integer that any of its grids has. */
   readonly low: number;
   readonly high: number;
   readonly axis?: number;
@@ -40,45 +46,54 @@ interface ManifestRow {
 interface Finetuned {
   /** The canonical model with open sizes. */
   readonly model: Model;
-  readonly candidates: readonly Candidate[];
+  readonly parts: Pick<FinetuneParts, 'candidates' | 'floats'>;
   readonly frozen: ReadonlySet<string>;
   readonly result: TrainingResult;
   /** Goes into the manifest as it is. */
-  readonly training: Pick<FinetuneReport, 'bits' | 'freeze' | 'loss' | 'samples' | 'trials' | 'heldOut'>;
+  readonly training: Pick<
+    FinetuneReport,
+    'bits' | 'freeze' | 'loss' | 'steps' | 'rate' | 'samples' | 'trials' | 'heldOut'
+  >;
 }
 
 /** @throws QuantcError E_OUT_FOLDER, E_OUT_OVERWRITES; F_FINETUNE_WEIGHT where a trained weight is not found again */
 export async function writeFinetuned(
   request: { readonly model: string; readonly out: string },
-  { model, candidates, frozen, result, training }: Finetuned,
+  { model, parts, frozen, result, training }: Finetuned,
 ): Promise<FinetuneFiles> {
   const weights = new Map([...model.graph.initializers].map((value) => [value.name, value]));
   const rows: ManifestRow[] = [];
   const arrays: Record<string, Uint8Array> = {};
-  candidates.forEach(({ name, weight, grid }, index) => {
+  const place = (name: string, { shape }: Tensor): Value => {
     const value = weights.get(name);
-    if (value?.constant?.shape.join() !== weight.shape.join()) {
-      throw new QuantcError(
-        'F_FINETUNE_WEIGHT',
-        `${name} is not the same weight in the model with open sizes`,
-        {
-          kind: 'fault',
-          place: { value: name },
-        },
-      );
-    }
+    if (value?.constant?.shape.join() === shape.join()) return value;
+    throw new QuantcError(
+      'F_FINETUNE_WEIGHT',
+      `${name} is not the same weight in the model with open sizes`,
+      {
+        kind: 'fault',
+        place: { value: name },
+      },
+    );
+  };
+  for (const name of parts.floats) {
+    const trained = result.trainedWeights.get(name)!;
+    setConstant(place(name, trained), trained);
+  }
+  parts.candidates.forEach(({ name, weight, bits, grid }, index) => {
+    const value = place(name, weight);
     const { put, own } = settled(weight, grid, name, frozen, result);
     setConstant(value, put.values);
-    const { low, high, axis, blockSize } = own;
+    const { axis, blockSize } = own;
+    const { integers, low, high, zeroPoint } = counted(put, own, bits);
     rows.push({
-      ...{ name, index, low, high, frozen: frozen.has(name) },
+      ...{ name, index, bits, low, high, frozen: frozen.has(name) },
       ...(axis !== undefined && { axis }),
       ...(blockSize !== undefined && { blockSize }),
     });
     arrays[`${index}.scale.npy`] = encodeNpy(own.scale);
-    arrays[`${index}.integers.npy`] = encodeNpy(
-      Tensor.of('int8', weight.shape, Int8Array.from(put.integers)),
-    );
+    arrays[`${index}.integers.npy`] = encodeNpy(Tensor.of('int8', weight.shape, integers));
+    if (zeroPoint !== undefined) arrays[`${index}.zeroPoint.npy`] = encodeNpy(zeroPoint);
   });
   const name = basename(request.out);
   const stem = name.replace(/\.onnx$/, '');
@@ -103,6 +118,28 @@ export async function writeFinetuned(
     staging.remove();
   }
   return files;
+}
+
+/** Integers that stand for a weight without zero points, how far they reach, and where 0 lies among 2^bits of them. */
+function counted(
+  { integers, values }: OnGrid,
+  grid: Grid,
+  bits: number,
+): { integers: Int8Array; low: number; high: number; zeroPoint?: Tensor } {
+  const { low, high, scale, zeroPoint } = grid;
+  if (zeroPoint === undefined) return { integers: Int8Array.from(integers), low, high };
+  const zeros = zeroPoint.toNumbers();
+  const { index } = scaleIndices(values.shape, grid);
+  return {
+    integers: Int8Array.from(integers, (integer, at) => integer - zeros[index[at]!]!),
+    low: low - zeros.reduce((most, each) => Math.max(most, each)),
+    high: high - zeros.reduce((least, each) => Math.min(least, each)),
+    zeroPoint: Tensor.of(
+      'int8',
+      scale.shape,
+      Int8Array.from(zeros, (zero) => zero + 2 ** (bits - 1)),
+    ),
+  };
 }
 
 /** A weight as it ends up, and the grid that it lies on. */

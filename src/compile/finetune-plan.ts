@@ -6,6 +6,7 @@ import type { Grid } from '../training/fake-quant.js';
 import { fittedGrid, putOnGrid } from '../training/fit-grid.js';
 import type { StepOptions, WeightSpec } from '../training/step.js';
 import { nodeRoles, type Role } from '../transformer/index.js';
+import { type ProtectedPrecision, parseProtection, protectedNodes } from '../transformer/protection.js';
 
 /**
  * Weights that are held at their quantized values while the others are trained: none; outputs and values of attention
@@ -21,6 +22,7 @@ const ROLES_OF: Readonly<Partial<Record<Freeze, readonly Role[]>>> = { ov: ['o',
 export interface Candidate {
   readonly name: string;
   readonly weight: Tensor;
+  readonly bits: number;
   readonly grid: Grid;
   readonly roles: readonly Role[];
 }
@@ -35,6 +37,8 @@ export interface GridChoice {
   /** By name of the initializer; others start from themselves, on the grid with the least squared error. */
   readonly start?: ReadonlyMap<string, Start>;
   readonly bits: number;
+  /** What weights are kept in that others' bits would hurt, by name of the initializer. */
+  readonly kept?: ReadonlyMap<string, ProtectedPrecision>;
   /** Elements along the inputs that share a scale; absent: a scale an output channel. */
   readonly blockSize?: number;
 }
@@ -49,17 +53,48 @@ function axesOf(node: Node, weight: Value): { channels: number; summed: number }
   return undefined;
 }
 
+/** Axes of a weight that products or convolutions alone read, in one way. */
+function axesOfAll(value: Value): { channels: number; summed: number } | undefined {
+  const axes = value.uses.map(({ node }) => axesOf(node, value));
+  const first = axes[0];
+  const agree = axes.every((each) => each?.channels === first?.channels);
+  return value.constant?.dtype === 'float' && agree ? first : undefined;
+}
+
+/**
+ * What weights are kept in that the user protects, by name of the initializer.
+ * @throws QuantcError E_PROTECT_SYNTAX, E_PROTECT_NOTHING
+ */
+export function keptWeights(model: Model, patterns: readonly string[]): Map<string, ProtectedPrecision> {
+  const kept = new Map<string, ProtectedPrecision>();
+  if (patterns.length === 0) return kept;
+  const weightOf = (node: Node): Value | undefined =>
+    node.inputs.find((input) => input?.isConstant && axesOfAll(input) !== undefined);
+  const found = protectedNodes(model, patterns.map(parseProtection), (node) => weightOf(node) !== undefined);
+  for (const { node, precision } of found) {
+    const weight = weightOf(node);
+    if (weight !== undefined && kept.get(weight.name) !== 'fp16') kept.set(weight.name, precision);
+  }
+  return kept;
+}
+
+/** The bits that a weight gets: none where it is kept in 16. */
+export const bitsFor = ({ bits, kept }: GridChoice, name: string): number | undefined => {
+  const own = kept?.get(name);
+  return own === 'fp16' ? undefined : own === 'int8' ? Math.max(8, bits) : bits;
+};
+
 /** The weights of products and convolutions, each with the first grid it gets. Blocks are for products alone. */
-export function candidatesOf(model: Model, { bits, blockSize, start }: GridChoice): Candidate[] {
+export function candidatesOf(model: Model, choice: GridChoice): Candidate[] {
+  const { blockSize, start } = choice;
   const roles = nodeRoles(model);
   return [...model.graph.initializers].flatMap((value): Candidate[] => {
     const { constant: weight } = value;
-    const axes = value.uses.map(({ node }) => axesOf(node, value));
-    const first = axes[0];
-    const agree = axes.every((each) => each?.channels === first?.channels);
-    if (weight?.dtype !== 'float' || first === undefined || !agree) return [];
+    const first = axesOfAll(value);
+    const bits = bitsFor(choice, value.name);
+    if (weight === undefined || first === undefined || bits === undefined) return [];
     const found = value.uses.flatMap(({ node }) => roles.get(node) ?? []).map(({ role }) => role);
-    const known = { name: value.name, roles: [...new Set(found)] };
+    const known = { name: value.name, roles: [...new Set(found)], bits };
     const begun = start?.get(value.name);
     if (begun !== undefined) return [{ ...known, weight: begun.values, grid: begun.grid }];
     const inBlocks = blockSize !== undefined && weight.shape.length === 2;
@@ -94,6 +129,38 @@ export function frozenNames(
   });
 }
 
+/**
+ * What stays float and learns beside the weights on grids: gains and offsets of normalizations, biases. They take next to
+ * no room, and make up for a part of what rounding does.
+ * @param open the same model as it will be written: what it does not have by this name and shape is left alone
+ */
+export function floatsOf(model: Model, open: Model): string[] {
+  const written = new Map([...open.graph.initializers].map((value) => [value.name, value.constant?.shape]));
+  const reached = new Set<Value>();
+  const reach = (values: readonly (Value | undefined)[]): void => {
+    for (const value of values) {
+      if (value === undefined || reached.has(value)) continue;
+      reached.add(value);
+      if (value.producer) reach(value.producer.inputs);
+    }
+  };
+  reach(model.graph.outputs.slice(0, 1));
+  return [...model.graph.initializers].flatMap((value) => {
+    const { constant, name } = value;
+    const learns = value.uses.every(({ node, index }) => isFloatSlot(node, index));
+    if (constant?.dtype !== 'float' || constant.shape.length !== 1 || !learns || !reached.has(value))
+      return [];
+    return written.get(name)?.join() === constant.shape.join() ? [name] : [];
+  });
+}
+
+const isFloatSlot = (node: Node, index: number): boolean =>
+  /Normalization$/.test(node.opType)
+    ? index === 1 || index === 2
+    : node.is('Gemm') || node.is('Conv')
+      ? index === 2
+      : node.is('Add') && node.inputs[1 - index]?.producer?.is('MatMul') === true;
+
 /** Scales learn by shares of themselves, a tenth as fast as weights. */
 const SCALE_PACE = { rate: 0.1, relative: true } as const;
 
@@ -101,8 +168,9 @@ const SCALE_PACE = { rate: 0.1, relative: true } as const;
 export function weightsOf(
   candidates: readonly Candidate[],
   frozen: ReadonlySet<string>,
+  floats: readonly string[] = [],
 ): Pick<StepOptions, 'weights' | 'frozen'> {
-  const weights = candidates
+  const onGrids = candidates
     .filter(({ name }) => !frozen.has(name))
     .map(
       ({ name, weight: initial, grid }): WeightSpec => ({
@@ -115,5 +183,6 @@ export function weightsOf(
   const held = candidates
     .filter(({ name }) => frozen.has(name))
     .map(({ name, weight, grid }) => [name, putOnGrid(weight, grid).values] as const);
+  const weights = [...onGrids, ...floats.map((name): WeightSpec => ({ name, pace: {} }))];
   return { weights, frozen: new Map(held) };
 }

@@ -1,7 +1,7 @@
 /** First grids of weights, and what weights become on a grid, element by element as the training graph has it. */
 import { QuantcError } from '../errors/error.js';
 import { Tensor } from '../ir/tensor.js';
-import { type Grid, signedGrid } from './fake-quant.js';
+import { type Grid, weightGrid } from './fake-quant.js';
 
 /** What a grid is to be like. */
 export interface GridForm {
@@ -19,8 +19,24 @@ function roundHalfEven(x: number): number {
   return down % 2 === 0 ? down : down + 1;
 }
 
+/** The nearest integer, or the nearest odd one. */
+const integerNear = (x: number, { odd }: Pick<Grid, 'odd'>): number =>
+  odd ? 2 * roundHalfEven((x - 1) / 2) + 1 : roundHalfEven(x);
+
+/** Of signs, and signs with 0, steps are sought up to so many times the mean magnitude: the largest says little. */
+const WIDEST = 2.5;
+
+function meansOf(values: Float32Array, index: Uint32Array, count: number): Float64Array {
+  const [sums, counts] = [new Float64Array(count), new Float64Array(count)];
+  values.forEach((each, at) => {
+    sums[index[at]!]! += Math.abs(each);
+    counts[index[at]!]! += 1;
+  });
+  return sums.map((sum, at) => sum / counts[at]!);
+}
+
 /** The index of each element's scale, in the order of elements. */
-function scaleIndices(
+export function scaleIndices(
   shape: readonly number[],
   grid: Pick<Grid, 'axis' | 'blockSize'>,
 ): { index: Uint32Array; shape: number[] } {
@@ -53,7 +69,7 @@ const SHRINK = Array.from({ length: 41 }, (_, at) => (50 - at) / 50);
  * @throws QuantcError E_TRAINING_GRID for bits that make no grid, an axis that is not there, or weights that are not finite
  */
 export function fittedGrid(weight: Tensor, form: GridForm): Grid {
-  const ends = signedGrid(form.bits);
+  const ends = weightGrid(form.bits);
   const values = weight.toFloat32();
   const { axis, blockSize } = form;
   if (axis >= weight.shape.length || axis < -weight.shape.length || !values.every(Number.isFinite)) {
@@ -71,6 +87,8 @@ export function fittedGrid(weight: Tensor, form: GridForm): Grid {
   values.forEach((each, at) => {
     largest[index[at]!] = Math.max(largest[index[at]!]!, Math.abs(each));
   });
+  const few = ends.high === 1;
+  if (few) largest.set(meansOf(values, index, count).map((mean) => WIDEST * mean));
   const best = new Float64Array(count).fill(Number.POSITIVE_INFINITY);
   const scale = new Float32Array(count);
   const trial = new Float32Array(count);
@@ -81,7 +99,7 @@ export function fittedGrid(weight: Tensor, form: GridForm): Grid {
     errors.fill(0);
     values.forEach((each, at) => {
       const step = trial[index[at]!]!;
-      const integer = roundHalfEven(Math.min(Math.max(each / step, ends.low), ends.high));
+      const integer = integerNear(Math.min(Math.max(each / step, ends.low), ends.high), ends);
       errors[index[at]!]! += (each - integer * step) ** 2;
     });
     for (let at = 0; at < count; at++) {
@@ -112,7 +130,7 @@ export function putOnGrid(weight: Tensor, grid: Grid): OnGrid {
     const zero = zeros?.[which] ?? 0;
     const ratio = Math.fround(each / scales[which]!);
     // Zero is added for what rounds to −0.
-    const integer = roundHalfEven(Math.min(Math.max(ratio, grid.low - zero), grid.high - zero)) + 0;
+    const integer = integerNear(Math.min(Math.max(ratio, grid.low - zero), grid.high - zero), grid) + 0;
     integers[at] = integer + zero;
     put[at] = integer * scales[which]!;
   });

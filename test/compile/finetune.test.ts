@@ -4,8 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { openNpz } from '../../src/calibration/npy.js';
+import { textsAsData } from '../../src/calibration/self-sampled.js';
 import { type FinetuneReport, type FinetuneRequest, finetune } from '../../src/compile/finetune.js';
-import { batchOf } from '../../src/compile/finetune-data.js';
+import { feedsToTrain } from '../../src/compile/finetune-data.js';
 import { candidatesOf } from '../../src/compile/finetune-plan.js';
 import { trainableModel } from '../../src/compile/trainable.js';
 import { QuantcError } from '../../src/errors/error.js';
@@ -51,10 +52,10 @@ describe('finetune', function () {
     expect(graph.inputs[0]!.shape).to.deep.equal(['N', 3, 32, 32]);
     const arrays = openNpz(join(folder, 'cnn', 'trained.grids.npz'));
     const { weights } = JSON.parse(readFileSync(join(folder, 'cnn', 'trained.grids.json'), 'utf8')) as {
-      weights: { name: string; index: number; axis: number }[];
+      weights: { name: string; index: number; axis: number; low: number; high: number }[];
     };
     expect(weights).to.have.length(report.weights.length);
-    for (const { name, index, axis } of weights) {
+    for (const { name, index, axis, low, high } of weights) {
       const found = [...graph.initializers].find((value) => value.name === name)!.constant!;
       const scale = arrays.get(`${index}.scale`)!;
       const scales = scale.rows(0, scale.shape[0]!).toFloat32();
@@ -65,8 +66,12 @@ describe('finetune', function () {
         Math.fround(each * scales[Math.floor(at / inner) % scales.length]!),
       );
       expect(Array.from(found.toFloat32()), name).to.deep.equal(wanted.map((each) => each + 0));
-      expect(Math.max(...numbers)).to.be.at.most(3);
-      expect(Math.min(...numbers)).to.be.at.least(-4);
+      expect(Math.max(...numbers)).to.be.at.most(high);
+      expect(Math.min(...numbers)).to.be.at.least(low);
+      const of = (channel: number) =>
+        numbers.filter((_, at) => Math.floor(at / inner) % scales.length === channel);
+      for (let channel = 0; channel < scales.length; channel++)
+        expect(Math.max(...of(channel)) - Math.min(...of(channel)), name).to.be.at.most(7);
     }
   });
 
@@ -179,12 +184,29 @@ describe('what finetuning starts from', () => {
     }
   });
 
-  it('goes through all batches each epoch, in another order', () => {
-    const feeds = Array.from({ length: 6 }, (_, at) => ({ x: Tensor.ints([at]) }));
-    const epochs = [0, 1, 2].map((epoch) =>
-      feeds.map((_, at) => batchOf(feeds, 1, 6 * epoch + at)['x']!.toNumbers()[0]!),
-    );
-    for (const epoch of epochs) expect([...epoch].sort()).to.deep.equal([0, 1, 2, 3, 4, 5]);
-    expect(new Set(epochs.map(String)).size).to.be.greaterThan(1);
+  it('goes through all samples each epoch, in another order, and reads those of several sets', async () => {
+    const how = { ids: 'x', dtype: 'int64', words: 99, texts: 8, length: 1 } as const;
+    const textsOf = (from: number) =>
+      textsAsData({ tokens: Int32Array.from({ length: 8 }, (_, at) => from + at), length: 1 }, how, ['x']);
+    const feeds = await feedsToTrain([textsOf(0), textsOf(50)], 2);
+    expect([feeds.samples, feeds.batches, feeds.heldOutSamples]).to.deep.equal([12, 6, 4]);
+    expect(feeds.heldOut.map((feed) => feed['x']!.toNumbers())).to.deep.equal([
+      [6, 7],
+      [56, 57],
+    ]);
+    const epochs: number[][] = [];
+    for (const epoch of [0, 1, 2]) {
+      const seen: number[] = [];
+      for (let at = 0; at < 6; at++) {
+        const { x } = await feeds.batchOf(1, 6 * epoch + at);
+        expect(x!.shape).to.deep.equal([2, 1]);
+        seen.push(...x!.toNumbers());
+      }
+      epochs.push(seen);
+    }
+    const all = [0, 1, 2, 3, 4, 5, 50, 51, 52, 53, 54, 55];
+    for (const epoch of epochs) expect([...epoch].sort((a, b) => a - b)).to.deep.equal(all);
+    expect(new Set(epochs.map(String)).size).to.equal(3);
+    expect((await feeds.batchOf(1, 7))['x']!.toNumbers()).to.deep.equal(epochs[1]!.slice(2, 4));
   });
 });

@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { type FinetuneReport, type FinetuneRequest, finetune } from '../../compile/finetune.js';
 import { FREEZES } from '../../compile/finetune-plan.js';
+import { STARTS, type StartMethod } from '../../compile/finetune-start.js';
 import { QuantcError } from '../../errors/error.js';
 import type { CurvePoint } from '../../training/curve.js';
 import { columns } from '../columns.js';
@@ -8,7 +9,8 @@ import { interruptible } from '../interrupt.js';
 import { parseCount } from '../quantity.js';
 import { heading, print, printJson } from '../terminal.js';
 
-interface Options extends Omit<FinetuneRequest, 'model' | 'bits' | 'blockSize'> {
+interface Options extends Omit<FinetuneRequest, 'model' | 'bits' | 'blockSize' | 'start' | 'startFrom'> {
+  readonly start: StartMethod;
   readonly bits: number;
   readonly blockSize: number;
   readonly json?: boolean;
@@ -29,6 +31,11 @@ export function make(): Command {
       '--calib <data>',
       'samples to train on, as for compile (default: texts that a decoder draws from itself)',
     )
+    .option(
+      '--own-texts <n>',
+      'texts that a decoder draws from itself, beside --calib or alone (no labels are needed)',
+      parseCount,
+    )
     .requiredOption('--out <file>', 'the .onnx to write; its grids are written beside it')
     .option('--bits <n>', 'bits of weights, 2 to 8', parseCount, 4)
     .option('--block-size <n>', 'elements that share a scale; 0: one scale an output channel', parseBlock, 0)
@@ -38,10 +45,24 @@ export function make(): Command {
       parseFreeze,
       'auto',
     )
-    .option('--steps <n>', 'steps of training', parseCount, 200)
-    .option('--rate <x>', 'highest learning rate', parsePositive, 5e-4)
+    .option(
+      '--protect <what>',
+      'keep weights in 8 or 16 bits: roles, layers or names, as for compile (ov:int8, lm-head); repeatable',
+      (text: string, before: readonly string[] = []) => [...before, text],
+    )
+    .option(
+      '--start <method>',
+      `where weights start: ${STARTS.join(', ')} (auto: gptq for products, rtn for convolutions)`,
+      parseStart,
+      'auto',
+    )
+    .option('--steps <n>', 'steps of training (default: by bits)', parseCount)
+    .option('--rate <x>', 'highest learning rate (default: by bits)', parsePositive)
     .option('--batch <n>', 'samples a step', parseCount, 4)
     .option('--temperature <x>', 'of the distillation (default: 1)', parsePositive)
+    .option('--labels <share>', 'share of labels (next tokens, classes) in the loss, 0 to 1', parseShare, 0)
+    .option('--weight-decay <x>', 'decay of weights (default: none)', parsePositive)
+    .option('--no-floats', 'gains of normalizations and biases stay as they are, instead of learning too')
     .option('--seed <n>', 'of the order of samples (default: 1)', parseCount)
     .option('--threads <n>', 'threads of a step', parseCount)
     .option('--checkpoint <folder>', 'where to keep what is needed to go on after being stopped')
@@ -51,7 +72,7 @@ export function make(): Command {
       `
 Examples
   quantc finetune decoder.onnx --calib data/ --out decoder-w3.onnx --bits 3
-  quantc finetune decoder.onnx --calib data/ --out w4.onnx --freeze ov --checkpoint run/
+  quantc finetune decoder.onnx --calib data/ --own-texts 256 --out w4.onnx --protect lm-head:int8 --checkpoint run/
   quantc finetune cnn.onnx --calib data/ --out cnn-w4.onnx --bits 4 --batch 16
 
 Next: quantc compare decoder.onnx decoder-w3.onnx --eval data/`,
@@ -67,6 +88,21 @@ function parsePositive(text: string): number {
   throw new QuantcError('E_CLI_VALUE', `"${text}" is no positive number`, { kind: 'usage' });
 }
 
+function parseShare(text: string): number {
+  const number = Number(text);
+  if (text.trim() !== '' && number >= 0 && number <= 1) return number;
+  throw new QuantcError('E_CLI_VALUE', `"${text}" is no number from 0 to 1`, { kind: 'usage' });
+}
+
+function parseStart(text: string): StartMethod {
+  const found = STARTS.find((each) => each === text);
+  if (found !== undefined) return found;
+  throw new QuantcError('E_CLI_VALUE', `weights cannot start from "${text}"`, {
+    kind: 'usage',
+    hint: `Starts: ${STARTS.join(', ')}.`,
+  });
+}
+
 function parseFreeze(text: string): FinetuneRequest['freeze'] {
   const found = (['auto', ...FREEZES] as const).find((each) => each === text);
   if (found !== undefined) return found;
@@ -76,7 +112,7 @@ function parseFreeze(text: string): FinetuneRequest['freeze'] {
   });
 }
 
-async function run(model: string, { json, blockSize, ...options }: Options): Promise<void> {
+async function run(model: string, { json, blockSize, start, ...options }: Options): Promise<void> {
   const onStep = ({ step, loss, norm, rate }: CurvePoint, phase: string, steps: number): void => {
     if (json || (step % Math.max(1, Math.floor(steps / SHOWN)) !== 0 && step !== steps - 1)) return;
     process.stderr.write(
@@ -84,7 +120,7 @@ async function run(model: string, { json, blockSize, ...options }: Options): Pro
     );
   };
   const report = await interruptible((signal) =>
-    finetune({ ...options, model, ...(blockSize > 0 && { blockSize }), signal, onStep }),
+    finetune({ ...options, model, startFrom: start, ...(blockSize > 0 && { blockSize }), signal, onStep }),
   );
   if (json) printJson(report);
   else print(text(report));
@@ -97,7 +133,7 @@ function text(report: FinetuneReport): string {
   const grid = blockSize ? `blocks of ${blockSize}` : 'one scale a channel';
   const kept = weights.filter(({ frozen }) => frozen).length;
   const rows = [
-    ['rounded to the nearest', number(heldOut.before)],
+    ['as training began', number(heldOut.before)],
     ['trained', number(heldOut.after)],
     ...trials.map((trial) => [`trial, freezing ${trial.freeze}`, number(trial.heldOut)]),
   ];
