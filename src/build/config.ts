@@ -2,6 +2,9 @@
 import type { CompileRequest } from '../compile/request.js';
 import type { QuantcPlugin } from '../plugin/plugin.js';
 
+/** Bytes that all compilations may hold together, where nothing is said. */
+export const MAX_MEMORY = 1 << 30;
+
 /** What is decided for a build as a whole, or by the machine that it runs on. */
 type Shared =
   | 'model'

@@ -1,5 +1,7 @@
 /** What a watcher is told of a build. */
 export type BuildEvent =
+  /** Jobs are on a queue, and no worker is there yet. */
+  | { readonly kind: 'waiting'; readonly queue: string }
   /** A job's outputs were kept from an earlier build. */
   | { readonly kind: 'kept'; readonly name: string; readonly target: string }
   /** A job begins; again, where the process that did it was lost. */

@@ -34,7 +34,14 @@ export interface StoredBuild {
   readonly files: readonly StoredFile[];
 }
 
-const ENTRY = 'entry.json';
+/** Outputs of a job, and where they lie. */
+export interface Placed {
+  readonly build: StoredBuild;
+  readonly folder: string;
+}
+
+/** The list of an entry's files, among them. */
+export const ENTRY = 'entry.json';
 const KEY = /^[0-9a-f]{64}$/;
 const UNFINISHED = /^\.unfinished-/;
 /** Bytes that the store may hold; what was not used for longest goes first. */
@@ -90,26 +97,38 @@ export class BuildStore {
   }
 
   /** What is kept under a key, as its list says; files are looked at when they are taken. */
-  find(key: string): { readonly folder: string; readonly build: StoredBuild } | undefined {
+  find(key: string): Placed | undefined {
     if (this.#folder === undefined) return undefined;
     const folder = join(this.#folder, key);
-    let content: string;
-    try {
-      content = readFileSync(join(folder, ENTRY), 'utf8');
-    } catch (error) {
-      const { code } = error as NodeJS.ErrnoException;
-      if (code !== 'ENOENT' && code !== 'ENOTDIR' && code !== 'EISDIR') throw error;
+    const build = sealedIn(folder);
+    if (build === undefined) {
       if (existsSync(folder)) this.drop(key);
-      return undefined;
-    }
-    const [digest, text = ''] = content.split('\n');
-    if (digestOf(text) !== digest) {
-      this.drop(key);
       return undefined;
     }
     // Used today: the last to be swept. That another sweeps it now does not matter.
     attempt(() => utimesSync(join(folder, ENTRY), new Date(), new Date()));
-    return { folder, build: JSON.parse(text) as StoredBuild };
+    return { folder, build };
+  }
+
+  /** As {@link find}, but every file is looked at now. */
+  async findWhole(key: string): Promise<Placed | undefined> {
+    const found = this.find(key);
+    if (found === undefined || (await isWhole(found))) return found;
+    this.drop(key);
+    return undefined;
+  }
+
+  /** Leaves a mark by which others tell whether they look at the same store. @returns what takes it away */
+  mark(name: string): () => void {
+    if (this.#folder === undefined) return () => {};
+    mkdirSync(this.#folder, { recursive: true });
+    const file = join(this.#folder, `.mark-${name}`);
+    writeFileSync(file, '');
+    return () => rmSync(file, { force: true });
+  }
+
+  isMarked(name: string): boolean {
+    return this.#folder !== undefined && existsSync(join(this.#folder, `.mark-${name}`));
   }
 
   /** Takes away what is damaged. Whoever copies from it at this moment compares digests and notices. */
@@ -142,6 +161,29 @@ export class BuildStore {
       sum -= bytes;
     }
   }
+}
+
+/** What a folder's list says is in it; undefined where there is no list, or a damaged one. */
+export function sealedIn(folder: string): StoredBuild | undefined {
+  let content: string;
+  try {
+    content = readFileSync(join(folder, ENTRY), 'utf8');
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code !== 'ENOENT' && code !== 'ENOTDIR' && code !== 'EISDIR') throw error;
+    return undefined;
+  }
+  const [digest, text = ''] = content.split('\n');
+  return digestOf(text) === digest ? (JSON.parse(text) as StoredBuild) : undefined;
+}
+
+/** Whether every file is what the list says. */
+export async function isWhole({ folder, build }: Placed): Promise<boolean> {
+  for (const { path, sha256 } of build.files) {
+    const file = join(folder, path);
+    if (!existsSync(file) || (await digestFile(file)) !== sha256) return false;
+  }
+  return true;
 }
 
 /** Copies a file of an entry. @returns whether the copy is what the entry says; where not, nothing of it stays */

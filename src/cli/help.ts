@@ -4,6 +4,7 @@
 export const COMMANDS = {
   compile: 'make a small, fast graph for each target, and prove it',
   build: 'all models of a quantc.config.ts, from what is kept or anew',
+  worker: 'does jobs of builds that others began, from a queue',
   explain: 'who takes each node, and why not; nothing is written',
   compare: 'two models side by side: outputs, layers, latency',
   sensitivity: 'what each layer loses in integers, measured; nothing is written',

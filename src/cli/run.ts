@@ -31,7 +31,6 @@ const HELP_WIDTH = 110;
 
 /** What quantc will have one day and does not have yet: said so, rather than half done. */
 const LATER_COMMANDS = ['new'];
-const LATER_OPTIONS = ['--config'];
 
 /** Runs one command line. Never throws. @returns the exit code */
 export async function run(words: readonly string[]): Promise<number> {
@@ -67,11 +66,6 @@ async function dispatch(words: readonly string[]): Promise<void> {
   command
     .exitOverride()
     .configureOutput({ writeOut: print, writeErr: () => {}, getOutHelpWidth: () => HELP_WIDTH });
-  // Commander would take `--json=` and the like for unknown; what comes later is told apart before it looks.
-  for (const word of args) {
-    const option = word.split('=', 1)[0]!;
-    if (LATER_OPTIONS.includes(option)) throw later(`option ${option}`, name);
-  }
   try {
     await command.parseAsync(args, { from: 'user' });
   } catch (error) {

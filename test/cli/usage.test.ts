@@ -49,7 +49,7 @@ describe('quantc, as it is called', () => {
     ['compile m.onnx --precison int8', 'E_CLI_OPTION', /Did you mean `--precision`\?/],
     ['compile m.onnx --out', 'E_CLI_OPTION', /quantc compile --help/],
     ['compile m.onnx --budget 1%', 'E_BUDGET_SYNTAX', /Write it like top1>=-0.5%/],
-    ['compile m.onnx --config=quantc.config.ts', 'E_CLI_LATER', /quantc compile --help/],
+    ['compile m.onnx --config=quantc.config.ts', 'E_CLI_OPTION', /quantc compile --help/],
     ['compile m.onnx --precision int5', 'E_PRECISION_UNKNOWN', /int8-dynamic/],
     ['compile m.onnx --target npu-none', 'E_TARGET_UNKNOWN', /cpu-x64/],
     ['compile m.onnx --threads 0', 'E_CLI_VALUE', /$/],

@@ -13,6 +13,7 @@ interface Options {
   readonly config?: string;
   readonly only?: readonly string[];
   readonly out?: string;
+  readonly queue?: string;
   readonly json?: boolean;
 }
 
@@ -26,6 +27,7 @@ export function make(): Command {
     .option('--config <file>', 'the config (default: the nearest quantc.config.ts here or above)')
     .option('--only <names>', 'names of models, with commas between (default: all)', collectNames)
     .option('--out <folder>', 'folder for what is made (default: what the config says, else dist)')
+    .option('--queue <url>', 'have the jobs done by workers on a queue (`quantc worker`): redis://host:port')
     .option('--json', 'print the manifest, and errors, as one JSON document')
     .addHelpText(
       'after',
@@ -52,7 +54,8 @@ Exit codes: 0 done, 1 a proof or a budget failed, 2 bad usage or input, 3 a faul
 
 async function run({ json, ...options }: Options): Promise<void> {
   const onEvent = (event: BuildEvent): void => {
-    if (!json && process.stderr.isTTY) process.stderr.write(progressLine(event));
+    if (event.kind === 'waiting' || (!json && process.stderr.isTTY))
+      process.stderr.write(progressLine(event));
   };
   const result = await interruptible((signal) => build({ ...options, signal, onEvent }));
   if (json) printJson(result.manifest);
@@ -60,6 +63,7 @@ async function run({ json, ...options }: Options): Promise<void> {
 }
 
 function progressLine(event: BuildEvent): string {
+  if (event.kind === 'waiting') return 'no worker is on the queue yet: start one with `quantc worker`\n';
   const words = { kept: 'kept', begun: 'compiling', done: 'compiled' }[event.kind];
   const again = event.kind === 'begun' && event.attempt > 1 ? ' again: its process was lost' : '';
   return `${words} ${event.name} for ${event.target}${again}\n`;
