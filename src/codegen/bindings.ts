@@ -1,5 +1,10 @@
 /** A compiled model as a TypeScript module: its inputs and outputs as types, and what opens and runs it. */
-import type { Project, SourceFile } from 'ts-morph';
+import type {
+  InterfaceDeclarationStructure,
+  OptionalKind,
+  StatementStructures,
+  TypeAliasDeclarationStructure,
+} from 'ts-morph';
 import type { BoundDim, BoundModel, BoundPort, BoundVariant, Device, RuntimeName } from './bound-model.js';
 import { DEVICES, RUNTIMES } from './bound-model.js';
 import { elementType, QUANTIZED } from './element-type.js';
@@ -7,6 +12,13 @@ import { free, literal, pascalCase, remark } from './identifier.js';
 import { HALF_FUNCTIONS, QUANTIZE_FUNCTIONS } from './number-text.js';
 import { type PortField, type PortTree, portTree } from './port-tree.js';
 import { RUNTIME_TYPES, sessionText, TENSOR_FUNCTIONS } from './session-text.js';
+
+/** The module while it is put together. */
+interface Page {
+  addInterface(structure: OptionalKind<InterfaceDeclarationStructure>): void;
+  addTypeAlias(structure: OptionalKind<TypeAliasDeclarationStructure>): void;
+  addStatements(texts: readonly string[]): void;
+}
 
 export interface BindingsOptions {
   /** Packages that the module imports by itself where it is given none; default none. */
@@ -20,13 +32,13 @@ export interface BindingsOptions {
  * @throws QuantcError E_BINDINGS_TYPE for an input or output that JavaScript has no type for
  */
 export async function bindingsText(model: BoundModel, options: BindingsOptions): Promise<string> {
-  const { IndentationText, Project, QuoteKind } = await import('ts-morph');
-  const project: Project = new Project({
-    useInMemoryFileSystem: true,
-    skipLoadingLibFiles: true,
-    manipulationSettings: { indentationText: IndentationText.TwoSpaces, quoteKind: QuoteKind.Single },
-  });
-  const file = project.createSourceFile('bindings.ts');
+  const { IndentationText, Project, QuoteKind, StructureKind } = await import('ts-morph');
+  const statements: (string | StatementStructures)[] = [];
+  const file: Page = {
+    addInterface: (each) => statements.push({ kind: StructureKind.Interface, ...each }),
+    addTypeAlias: (each) => statements.push({ kind: StructureKind.TypeAlias, ...each }),
+    addStatements: (texts) => statements.push(...texts),
+  };
   const inputs = portTree(model.inputs, 'input');
   const outputs = portTree(model.outputs, 'output');
   const type = pascalCase(model.name);
@@ -44,9 +56,16 @@ export async function bindingsText(model: BoundModel, options: BindingsOptions):
     ...(usesHalf(model) ? [`\n${HALF_FUNCTIONS}`] : []),
     `\n${sessionText(type, model, options.runtimes ?? [])}`,
   ]);
+  const project = new Project({
+    useInMemoryFileSystem: true,
+    skipLoadingLibFiles: true,
+    manipulationSettings: { indentationText: IndentationText.TwoSpaces, quoteKind: QuoteKind.Single },
+  });
+  // All at once: every statement that is added by itself would have the whole parsed again.
+  const made = project.createSourceFile('bindings.ts', { statements });
   const head = `// Made by ${remark(options.maker)} of ${remark(model.source)}: what is changed here is lost when it is made again.\n`;
   const linted = '/* eslint-disable */\n// biome-ignore-all lint: made by a program\n';
-  return `${head}${linted}\n${file
+  return `${head}${linted}\n${made
     .getFullText()
     .replace(/^\n+/, '')
     .replace(/\n{3,}/g, '\n\n')}`;
@@ -56,7 +75,7 @@ const ports = ({ inputs, outputs }: BoundModel): readonly BoundPort[] => [...inp
 const usesHalf = (model: BoundModel): boolean => ports(model).some(({ dtype }) => dtype === 'float16');
 
 /** Element types that the model uses, and a tensor of each. */
-function addTypes(file: SourceFile, model: BoundModel): void {
+function addTypes(file: Page, model: BoundModel): void {
   const used = new Map(ports(model).map(({ dtype, name }) => elementType(dtype, name)));
   file.addInterface({
     name: 'Elements',
@@ -98,7 +117,7 @@ function docOf({ port }: { readonly port: BoundPort }): string {
   return `\`${remark(port.name)}\`: ${remark(shapeText(port))}.${integers ?? ''}`;
 }
 
-function addPorts(file: SourceFile, name: string, doc: string, { fields }: PortTree): void {
+function addPorts(file: Page, name: string, doc: string, { fields }: PortTree): void {
   const member = (each: { readonly property: string; readonly port: BoundPort }) => ({
     ...{ name: each.property, type: portType(each.port), isReadonly: true, docs: [docOf(each)] },
     hasQuestionToken: each.port.optional ?? false,
@@ -118,12 +137,7 @@ function addPorts(file: SourceFile, name: string, doc: string, { fields }: PortT
   file.addInterface({ name, isExported: true, docs: [doc], properties });
 }
 
-function addSession(
-  file: SourceFile,
-  type: string,
-  model: BoundModel,
-  runtimes: readonly RuntimeName[],
-): void {
+function addSession(file: Page, type: string, model: BoundModel, runtimes: readonly RuntimeName[]): void {
   const property = (name: string, doc: string, is: string, optional = true) => ({
     ...{ name, docs: [doc], type: is, isReadonly: true, hasQuestionToken: optional },
   });
@@ -192,7 +206,7 @@ const deviceDoc = (served: readonly Device[]): string =>
     : `Where a model may run; this one has files for ${served.join(', ')}.`;
 
 /** Scales and zero points of inputs and outputs that are quantized, and what computes with them. */
-function addQuantization(file: SourceFile, inputs: PortTree, outputs: PortTree): void {
+function addQuantization(file: Page, inputs: PortTree, outputs: PortTree): void {
   const stated = ({ fields }: PortTree) =>
     fields.flatMap((field) => {
       const members = field.kind === 'port' ? [field] : field.members;
@@ -212,7 +226,7 @@ function addQuantization(file: SourceFile, inputs: PortTree, outputs: PortTree):
     '\n/** How integers of inputs and outputs stand for reals. */',
     `export const quantization = {\n${object('inputs', mine)}\n${object('outputs', theirs)}\n} as const;\n`,
   ]);
-  file.addStatements(`\n${QUANTIZE_FUNCTIONS}`);
+  file.addStatements([`\n${QUANTIZE_FUNCTIONS}`]);
 }
 
 const sizes = (dims: readonly BoundDim[] | null): string =>

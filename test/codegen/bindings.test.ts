@@ -400,7 +400,7 @@ g (float[N, 2] x, float16[2] "a half", float[N] "past.0.key", float[N] "past.1.k
       fc.asyncProperty(fc.array(name, { minLength: 5, maxLength: 12 }), async (names) => {
         expect(shape(await bindingsText(model(names), { maker: MAKER }))).to.deep.equal(plain);
       }),
-      { numRuns: 40 },
+      { numRuns: 25 },
     );
     const files = {
       'hostile.ts': await bindingsText(model([...hostile, ...hostile]), { maker: MAKER }),
