@@ -1,20 +1,20 @@
 /** A build: every model of a config, for every target, from what is kept or anew; and all of it put in place at once. */
-import { existsSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { dirname, relative, resolve, sep } from 'node:path';
-import { cacheFolder } from '../compile/cache-folder.js';
-import { filesOf, Staging } from '../compile/staging.js';
-import { REPORT_NAME } from '../compile.js';
+import { bytesOf, Staging } from '../compile/staging.js';
 import { QuantcError } from '../errors/error.js';
-import { readModel } from '../onnx/read.js';
 import { reportText, type TargetReport } from '../report/report.js';
+import { REPORT_NAME } from '../report/report-name.js';
 import { VERSION } from '../report/version.js';
+import { MAX_MEMORY } from './config.js';
 import type { BuildEvent } from './events.js';
 import { type BuildJob, jobsOf, placeOf } from './job.js';
-import { jobKey, pathsFor } from './job-key.js';
+import { filesOfModel, jobKey, pathsFor } from './job-key.js';
 import { loadConfig } from './load-config.js';
 import { type BuildManifest, MANIFEST_NAME, type ManifestTarget, manifestTarget } from './manifest.js';
-import { runJobs } from './run-jobs.js';
-import { BuildStore, type StoredBuild, type StoredFile, take } from './store.js';
+import { Outputs } from './outputs.js';
+import { Remembered } from './remembered.js';
+import { BuildStore, type Placed, type StoredFile } from './store.js';
 
 export interface BuildRequest {
   /** Path of the config; default the nearest `quantc.config.*` here or above. */
@@ -23,6 +23,8 @@ export interface BuildRequest {
   readonly only?: readonly string[];
   /** Folder for the outputs; default what the config says. */
   readonly out?: string;
+  /** URL of a Redis whose workers (`quantc worker`) do the jobs; default processes of this machine. */
+  readonly queue?: string;
   readonly signal?: AbortSignal;
   readonly onEvent?: (event: BuildEvent) => void;
 }
@@ -39,14 +41,10 @@ export interface BuildResult {
   readonly sources: readonly string[];
 }
 
-const MAX_MEMORY = 1 << 30;
-
 /** A job and where its outputs lie. */
-interface Done {
+interface Done extends Placed {
   readonly job: BuildJob;
   readonly key: string;
-  readonly folder: string;
-  readonly build: StoredBuild;
 }
 
 /**
@@ -55,14 +53,13 @@ interface Done {
  * `compile` throws, with the model and the target in front
  */
 export async function build(request: BuildRequest = {}): Promise<BuildResult> {
-  const { config, file, sources } = await loadConfig(request.config);
+  const { config, file, sources, kept } = await loadConfig(request.config);
   const folder = dirname(file);
   const jobs = chosen(jobsOf(config, folder), request.only);
-  const wanted = config.cache === false ? false : config.cache && resolve(folder, config.cache);
-  const kept = cacheFolder(wanted);
   const store = new BuildStore(kept);
   const out = resolve(request.out ?? resolve(folder, config.out ?? 'dist'));
-  const keys = await Promise.all(jobs.map((job) => jobKey(job, sources)));
+  const remembered = new Remembered(kept);
+  const keys = await Promise.all(jobs.map((job) => jobKey(job, sources, remembered)));
   const options = {
     ...{ config: file, cache: kept ?? (false as const), maxMemory: config.maxMemory ?? MAX_MEMORY },
     ...{ parallel: config.parallel, signal: request.signal, onEvent: request.onEvent },
@@ -70,20 +67,30 @@ export async function build(request: BuildRequest = {}): Promise<BuildResult> {
   const temporary: string[] = [];
   /** Builds jobs anew. */
   const make = async (todo: readonly number[]): Promise<Map<number, Done>> => {
-    const work = todo.map((index) => {
-      const workplace = store.workplace();
-      temporary.push(workplace);
-      return { job: jobs[index]!, key: keys[index]!, workplace, bytes: bytesOfModel(jobs[index]!) };
-    });
-    const builds = await runJobs(work, options);
-    return new Map(
-      todo.map((index, at) => {
-        const place = store.keep(keys[index]!, work[at]!.workplace);
-        return [index, { job: jobs[index]!, key: keys[index]!, folder: place, build: builds[at]! }];
+    if (todo.length === 0) return new Map();
+    const work = await Promise.all(
+      todo.map(async (index) => {
+        const workplace = store.workplace();
+        temporary.push(workplace);
+        const job = jobs[index]!;
+        const bytes = bytesOf(await filesOfModel(job.request.model, remembered));
+        return { job, key: keys[index]!, workplace, bytes };
       }),
+    );
+    const { queue } = request;
+    const places =
+      queue === undefined
+        ? (await (await import('./run-jobs.js')).runJobs(work, options)).map((build, at) => {
+            const { key, workplace } = work[at]!;
+            return { build, folder: store.keep(key, workplace) };
+          })
+        : await (await import('./queue/run-on-queue.js')).runOnQueue(work, { ...options, queue, store });
+    return new Map(
+      todo.map((index, at) => [index, { job: jobs[index]!, key: keys[index]!, ...places[at]! }]),
     );
   };
   const staging = new Staging(out);
+  const outputs = new Outputs(out, staging, remembered);
   try {
     const done = new Map<number, Done>();
     for (const [index, job] of jobs.entries()) {
@@ -92,24 +99,26 @@ export async function build(request: BuildRequest = {}): Promise<BuildResult> {
     }
     const missing = [...jobs.keys()].filter((index) => !done.has(index));
     for (const [index, each] of await make(missing)) done.set(index, each);
-    const damaged = await place(done, missing, staging, store, request.onEvent);
+    const damaged = await place(done, missing, outputs, store, request.onEvent);
     // What was kept and is damaged is built anew; what is built just now is whole.
     const mended = await make(damaged);
     for (const [index, each] of mended) done.set(index, each);
-    const left = await place(mended, damaged, staging, store);
+    const left = await place(mended, damaged, outputs, store);
     if (left.length > 0)
       throw new QuantcError('E_BUILD_STORE', 'what was built just now is damaged', {
         place: { file: kept ?? out },
       });
     const inOrder = [...jobs.keys()].map((index) => done.get(index)!);
-    const { manifest, reports } = await describe(inOrder, staging, folder);
+    const { manifest, reports } = await describe(inOrder, outputs, folder);
     staging.commit();
+    const read = await Promise.all(jobs.map((job) => readBy(job, remembered)));
+    remembered.save();
     if (missing.length > 0) store.sweep();
     return {
       ...{ out, manifest, reports },
       built: missing.length + damaged.length,
       kept: jobs.length - missing.length - damaged.length,
-      sources: [...new Set([...sources, ...jobs.flatMap(readBy)])].sort(),
+      sources: [...new Set([...sources, ...read.flat()])].sort(),
     };
   } finally {
     for (const each of temporary) rmSync(each, { recursive: true, force: true });
@@ -130,12 +139,12 @@ function chosen(jobs: readonly BuildJob[], only: readonly string[] | undefined):
   return jobs.filter(({ name }) => only === undefined || only.includes(name));
 }
 
-const bytesOfModel = ({ request: { model } }: BuildJob): number =>
-  [...filesOf(model, readModel(model))].reduce((sum, file) => sum + statSync(file).size, 0);
-
 /** Models, with external data, and what data are read from. */
-const readBy = ({ request: { model, calib, eval: evaluation, shapes = {} } }: BuildJob): string[] => [
-  ...filesOf(model, readModel(model)),
+const readBy = async (
+  { request: { model, calib, eval: evaluation, shapes = {} } }: BuildJob,
+  remembered: Remembered,
+): Promise<string[]> => [
+  ...(await filesOfModel(model, remembered)),
   ...[calib, evaluation].flatMap((path) => (path === undefined ? [] : pathsFor(path, Object.keys(shapes)))),
 ];
 
@@ -143,7 +152,7 @@ const readBy = ({ request: { model, calib, eval: evaluation, shapes = {} } }: Bu
 async function place(
   done: ReadonlyMap<number, Done>,
   fresh: readonly number[],
-  staging: Staging,
+  outputs: Outputs,
   store: BuildStore,
   onEvent?: BuildRequest['onEvent'],
 ): Promise<number[]> {
@@ -151,7 +160,7 @@ async function place(
   for (const [index, { job, key, folder, build: made }] of done) {
     let whole = true;
     for (const file of made.files)
-      whole &&= await take(folder, file, staging.path(placeOf(job.name, file.path)));
+      whole &&= await outputs.take(placeOf(job.name, file.path), file, folder, [job.request.model]);
     if (!whole) {
       store.drop(key);
       damaged.push(index);
@@ -163,15 +172,12 @@ async function place(
 }
 
 /** Writes a report a model, and the manifest. */
-async function describe(done: readonly Done[], staging: Staging, folder: string) {
+async function describe(done: readonly Done[], outputs: Outputs, folder: string) {
   const models: Record<string, Record<string, ManifestTarget>> = {};
   const reports: Record<string, TargetReport[]> = {};
   for (const { job, build: made } of done) {
-    const inputs = [job.request.model];
     const placed = (path: string): string => slashed(placeOf(job.name, path));
     const files: StoredFile[] = made.files.map((file) => ({ ...file, path: placed(file.path) }));
-    // Each was hashed when it was taken.
-    for (const { path } of files) staging.claim(path, inputs);
     const own = made.reports.map((report) => relocated(report, job, folder));
     const claimed = new Set(own.flatMap((report) => report.files.map(({ path }) => placed(path))));
     models[job.name] ??= {};
@@ -184,14 +190,10 @@ async function describe(done: readonly Done[], staging: Staging, folder: string)
     }
     reports[job.name] = [...(reports[job.name] ?? []), ...own];
   }
-  const add = async (name: string, text: string): Promise<void> => {
-    writeFileSync(staging.path(name), text);
-    await staging.add(name, []);
-  };
   for (const [name, targets] of Object.entries(reports))
-    await add(placeOf(name, REPORT_NAME), reportText({ quantc: VERSION, targets }));
+    await outputs.write(placeOf(name, REPORT_NAME), reportText({ quantc: VERSION, targets }));
   const manifest: BuildManifest = { quantc: VERSION, models };
-  await add(MANIFEST_NAME, `${JSON.stringify(manifest, undefined, 2)}\n`);
+  await outputs.write(MANIFEST_NAME, `${JSON.stringify(manifest, undefined, 2)}\n`);
   return { manifest, reports };
 }
 

@@ -1,13 +1,17 @@
 /** What the two ends of a job in a process of its own tell each other. */
 import { type ErrorPlace, QuantcError } from '../errors/error.js';
+import type { ImportedModel } from './import-job.js';
 import { type BuildJob, jobTitle } from './job.js';
 import type { StoredBuild } from './store.js';
 
 /** Which job, and where. A config is named rather than sent: what is in it may be code. */
 export interface JobOrder {
-  readonly config: string;
+  /** Undefined where an import has none. */
+  readonly config: string | undefined;
   readonly name: string;
   readonly target: string;
+  /** What is imported, where it is no model of the config. */
+  readonly imported?: ImportedModel;
   /** Folder to build into. */
   readonly workplace: string;
   /** Folder of answers that compilations keep; false keeps none. */

@@ -2,6 +2,7 @@
 import { dirname } from 'node:path';
 import { QuantcError } from '../errors/error.js';
 import { doJob } from './do-job.js';
+import { jobOfImport } from './import-job.js';
 import { jobsOf } from './job.js';
 import type { JobAnswer, JobOrder } from './job-message.js';
 import { loadConfig } from './load-config.js';
@@ -12,6 +13,10 @@ process.once('message', (order: JobOrder) => {
 
 async function answer(order: JobOrder): Promise<JobAnswer> {
   try {
+    if (order.imported !== undefined) {
+      const loaded = order.config === undefined ? undefined : await loadConfig(order.config);
+      return { build: await doJob(jobOfImport(order.imported, loaded), order) };
+    }
     const { config, file } = await loadConfig(order.config);
     const job = jobsOf(config, dirname(file)).find(
       ({ name, target }) => name === order.name && target.name === order.target,

@@ -26,7 +26,7 @@ export interface LoadedConfig {
  * @throws QuantcError E_CONFIG_ABSENT, E_CONFIG_LOAD when it throws or exports nothing, E_CONFIG_KEY
  */
 export async function loadConfig(path?: string): Promise<LoadedConfig> {
-  const file = path === undefined ? nearestConfig() : resolve(path);
+  const file = path === undefined ? (nearestConfig(process.cwd()) ?? absent()) : resolve(path);
   if (!existsSync(file)) {
     throw new QuantcError('E_CONFIG_ABSENT', `there is no ${path}`, { kind: 'usage', place: { file } });
   }
@@ -56,15 +56,17 @@ export async function loadConfig(path?: string): Promise<LoadedConfig> {
   return { config, file, sources: [...new Set([file, ...loaded])].sort(), kept: cacheFolder(wanted) };
 }
 
-/** @throws QuantcError E_CONFIG_ABSENT */
-function nearestConfig(): string {
-  for (let at = process.cwd(); ; at = dirname(at)) {
+/** The config in a folder, or in the nearest one above that has one. */
+export function nearestConfig(folder: string): string | undefined {
+  for (let at = folder; ; at = dirname(at)) {
     const found = NAMES.map((name) => join(at, name)).find((file) => existsSync(file));
-    if (found !== undefined) return found;
-    if (at !== dirname(at)) continue;
-    throw new QuantcError('E_CONFIG_ABSENT', 'there is no quantc.config.ts here or in a folder above', {
-      kind: 'usage',
-      hint: 'Write one, or name it with --config.',
-    });
+    if (found !== undefined || at === dirname(at)) return found;
   }
+}
+
+function absent(): never {
+  throw new QuantcError('E_CONFIG_ABSENT', 'there is no quantc.config.ts here or in a folder above', {
+    kind: 'usage',
+    hint: 'Write one, or name it with --config.',
+  });
 }

@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { digestFile } from '../compile/file-digest.js';
+import { digestBytes, digestFile } from '../compile/file-digest.js';
 
 /** What was computed, and every file and folder that it was computed from or looked for, by absolute paths. */
 export interface Computed<T> {
@@ -38,8 +38,17 @@ export class Remembered {
 
   /** What was computed under a name, or is now. The name says what is computed from which file; values are JSON. */
   async recall<T>(name: string, compute: () => Promise<Computed<T>>): Promise<T> {
+    return (await this.#computed(name, compute)).value;
+  }
+
+  /** The files that it is computed from. */
+  async filesOf(name: string, compute: () => Promise<Computed<unknown>>): Promise<readonly string[]> {
+    return (await this.#computed(name, compute)).files;
+  }
+
+  async #computed<T>(name: string, compute: () => Promise<Computed<T>>): Promise<Computed<T>> {
     const known = this.#entries.get(name);
-    if (known !== undefined && stampOf(known.files).text === known.stamp) return known.value as T;
+    if (known !== undefined && stampOf(known.files).text === known.stamp) return known as Computed<T>;
     const since = Date.now();
     const { value, files } = await compute();
     const stamp = stampOf(files);
@@ -49,7 +58,7 @@ export class Remembered {
       this.#entries.set(name, { stamp: stamp.text, value, files });
       this.#changed = true;
     }
-    return value;
+    return { value, files };
   }
 
   /** SHA-256 of one file, in hexadecimal. */
@@ -65,7 +74,7 @@ export class Remembered {
     const own = join(this.#folder, `.${NAME}-${process.pid}`);
     try {
       mkdirSync(this.#folder, { recursive: true });
-      writeFileSync(own, `${sha256(text)}\n${text}\n`);
+      writeFileSync(own, `${digestBytes(text)}\n${text}\n`);
       renameSync(own, join(this.#folder, NAME));
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === undefined) throw error;
@@ -85,7 +94,7 @@ function read(file: string): Map<string, Entry> {
     return new Map();
   }
   const [digest, text = ''] = content.split('\n');
-  return sha256(text) === digest ? new Map(JSON.parse(text) as [string, Entry][]) : new Map();
+  return digestBytes(text) === digest ? new Map(JSON.parse(text) as [string, Entry][]) : new Map();
 }
 
 /** What tells that none of the files has changed, come or gone; and when the last one did. */
@@ -104,5 +113,3 @@ function stampOf(files: readonly string[]): { readonly text: string; readonly ne
   }
   return { text: hash.digest('hex'), newest };
 }
-
-const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');

@@ -2,11 +2,11 @@
  * Runs a TypeScript or JavaScript module that says what to build. What it was translated to is kept, and a config that
  * asks quantc for nothing but `defineConfig` is given that alone: neither a translator nor the compiler is loaded then.
  */
-import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { createRequire, isBuiltin } from 'node:module';
 import { dirname, join, sep } from 'node:path';
 import { createJiti, type JitiOptions, type TransformOptions } from 'jiti';
+import { digestBytes } from '../compile/file-digest.js';
 import { QuantcError } from '../errors/error.js';
 import { definePlugin } from '../plugin/plugin.js';
 import type { QuantcConfig } from './config.js';
@@ -109,7 +109,7 @@ function keptIn(
     const { filename = file, source } = options;
     for (const each of [filename, ...manifestsOf(source, filename)]) loaded.add(each);
     if (folder === undefined) return { code: translate(options) };
-    const place = join(folder, 'modules', sha256(JSON.stringify([version, options])));
+    const place = join(folder, 'modules', digestBytes(JSON.stringify([version, options])));
     const kept = read(place);
     if (kept !== undefined) return { code: kept };
     const code = translate(options);
@@ -143,6 +143,4 @@ function write(place: string, code: string): void {
   }
 }
 
-const sealed = (code: string): string => `${sha256(code)}\n${code}`;
-
-const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
+const sealed = (code: string): string => `${digestBytes(code)}\n${code}`;
