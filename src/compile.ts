@@ -21,6 +21,7 @@ import { noteUnplaced, type Plugged, plugIn, rangesNamed, withPlaced } from './c
 import { PluginLog } from './compile/plugin-log.js';
 import { DEFAULT_MEMORY, withPool } from './compile/pool.js';
 import { verdictWithin } from './compile/provider-verdict.js';
+import { trainingBeside } from './compile/given-grids.js';
 import type { CompileEvent, CompileRequest, Stage } from './compile/request.js';
 import { dataFor } from './compile/request-data.js';
 import { stopIfAborted, stoppable } from './compile/samples.js';
@@ -118,8 +119,8 @@ interface Trial {
   readonly broken?: Proof['broken'];
   /** Compilations of the same model for other shapes, which agree with this one on ranges. */
   readonly meeting?: Meeting;
-}
   readonly plugged: Plugged;
+}
 
 async function compileFor(
   target: Target,
@@ -161,17 +162,17 @@ async function compileFor(
   const calibrated = new CalibrationRecord();
   const engine = compileEngine({
     ...{ request, samples: data.ranges, cache, ledger, meeting, terms, modelBytes: bytesBefore },
-    ...{ enter, progress, onObserved: (found) => calibrated.add(found) },
     ranges: rangesNamed(request.ranges, plugged),
+    ...{ enter, progress, onObserved: (found) => calibrated.add(found) },
   });
   const facts = firstFacts(target, data.precision, request, goal);
-  judgedByLikeness.set({ facts }, data.ranges?.metric === 'sqnr');
   tellGrids(facts, data.given, request, ledger);
+  judgedByLikeness.set({ facts }, data.ranges?.metric === 'sqnr');
   const onPass = (event: PassEvent, at: Model): void => {
     log.seen(event);
     tell({ kind: 'pass', target: target.name, event, model: at });
-  const run = (passes: readonly Pass[]) => runPipeline(model, passes, { engine, ledger, facts, onPass });
   };
+  const run = (passes: readonly Pass[]) => runPipeline(model, passes, { engine, ledger, facts, onPass });
   await run(recipe.canonicalize);
   const { adapt, quantize } = await unlessQuantized(recipe, model, target, data.precision, request, ledger);
   await run(adapt);
@@ -229,6 +230,7 @@ async function compileFor(
     ledger.note('info', 'cache', `nothing was kept for the next compilation: ${cache.refused}`);
   const mix = mixFact.find({ facts });
   const weightMix = weightMixFact.find({ facts });
+  const training = trainingBeside(request.model);
   const grids = activationGridsFact.find({ facts });
   const calibration = calibrated.report(request.ranges ?? 'auto', grids, ledger);
   const files: FileFacts[] = [];
@@ -250,11 +252,12 @@ async function compileFor(
     notes: ledger.notes,
     ...(mix && { mix }),
     ...(weightMix && { weightMix }),
+    ...(training && { training }),
     ...(calibration && { calibration }),
     ...(verdict && { verdict }),
-    names: Object.fromEntries(originalNames.find({ facts }) ?? []),
-  };
-}
     ...(plugged.plugins.length > 0 && {
       plugins: log.report(plugged, { target: target.name, ranges: request.ranges }),
     }),
+    names: Object.fromEntries(originalNames.find({ facts }) ?? []),
+  };
+}

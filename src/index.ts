@@ -86,9 +86,9 @@ export {
   metricOf,
   nearestPlane,
   type RowsToRound,
-} from './quant/nearest-plane.js';
   type Settle,
   settleRows,
+} from './quant/nearest-plane.js';
 export { pack, unpack } from './quant/pack.js';
 export { nearestTo, type Palette, paletteOf } from './quant/palette.js';
 export * from './quant/places.js';
@@ -136,26 +136,27 @@ export * from './target/conditions.js';
 export { leadsToLog } from './target/eight-bits.js';
 export * from './target/facts.js';
 export { constantAtLoad } from './target/folded.js';
+export { type GivenGrid, type GivenGrids, givenGridsFact } from './target/given-grids.js';
 export * from './target/mix.js';
 export { computedFromSizes, type ExecutorTable, type OperatorRow, takes } from './target/operators.js';
+export * from './target/palettes.js';
 export { type Parameters, type Placement, placementOf, rangeOf, sourcesOf } from './target/placement.js';
 export { type Exclusion, type NodePlan, type Plan, planStatic } from './target/plan.js';
 export { planSaving } from './target/plan-saving.js';
 export { isProfile, profiled } from './target/profiled.js';
 export * from './target/provider.js';
+export * from './target/pruning.js';
 export {
   integersOf,
   type ScalarQuantization,
   scalarQuantization,
   zeroPointsOf,
-export * from './target/palettes.js';
 } from './target/quantized-scalar.js';
 export * from './target/target.js';
 export * from './target/usability.js';
 export {
   causeOf,
   type Partition,
-export * from './target/pruning.js';
   type ProviderVerdict,
   type RuleBreak,
   verdictOf,

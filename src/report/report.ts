@@ -3,6 +3,7 @@ import type { Sketch } from '../pipeline/sketch.js';
 import type { MixReport } from '../target/mix.js';
 import type { ProviderVerdict } from '../target/verdict.js';
 import type { WeightMixReport } from '../target/weight-mix.js';
+import type { TrainingReport } from './training.js';
 
 /** How one output, or one inner value, of the emitted model lies to the float model's. */
 export interface ErrorFigures {
@@ -76,7 +77,23 @@ export interface BudgetFigure {
 export interface BudgetReport {
   readonly figures: readonly BudgetFigure[];
   /** Every mix that was compiled and measured whole, by its place in `mix.front`. */
-  readonly tried: readonly { readonly point: number; readonly figures: readonly BudgetFigure[] }[];
+  readonly tried: readonly {
+    readonly point: number;
+    readonly figures: readonly BudgetFigure[];
+    readonly measured?: BudgetMeasure;
+  }[];
+  /** Median milliseconds of one sample, where the budget is on latency: raced side by side, on one machine. */
+  readonly latency?: { readonly float: number; readonly ours: number };
+}
+
+/** What a mix came to, whatever the budget is on. */
+export interface BudgetMeasure {
+  readonly bytes: number;
+  /** Least signal to noise of the outputs, in dB; null where nothing differs. */
+  readonly sqnr: number | null;
+  /** By the metric of the evaluation. */
+  readonly score?: number;
+  readonly latency?: { readonly float: number; readonly ours: number };
 }
 
 /** What calibration saw of a value that was quantized. */
@@ -108,23 +125,6 @@ export interface FileFacts {
   readonly sha256?: string;
 }
 
-/** The report of one compilation for one target: `quantc.report.json` holds a list of these. */
-export interface TargetReport {
-  readonly model: string;
-  readonly target: string;
-  /** Name of the shape, where the model was compiled for several. */
-  readonly shape?: string;
-  readonly precision: string;
-  readonly opset: number;
-  readonly bytesBefore: number;
-  readonly bytesAfter: number;
-  readonly files: readonly FileFacts[];
-  /** Session options that this file wants, by ONNX Runtime's keys. */
-  readonly session: Readonly<Record<string, string>>;
-  readonly remarks: readonly string[];
-  readonly proof: Proof;
-  /** A row a node, in graph order. */
-  readonly ledger: readonly LedgerRow[];
 /** What one plugin brought to a compilation. */
 export interface PluginReport {
   readonly plugin: string;
@@ -147,12 +147,33 @@ export interface PluginPassReport {
   readonly declines: readonly string[];
 }
 
+/** The report of one compilation for one target: `quantc.report.json` holds a list of these. */
+export interface TargetReport {
+  readonly model: string;
+  readonly target: string;
+  /** Name of the shape, where the model was compiled for several. */
+  readonly shape?: string;
+  readonly precision: string;
+  readonly opset: number;
+  readonly bytesBefore: number;
+  readonly bytesAfter: number;
+  readonly files: readonly FileFacts[];
+  /** Session options that this file wants, by ONNX Runtime's keys. */
+  readonly session: Readonly<Record<string, string>>;
+  readonly remarks: readonly string[];
+  readonly proof: Proof;
+  /** A row a node, in graph order. */
+  readonly ledger: readonly LedgerRow[];
   readonly notes: readonly LedgerNote[];
   /** What the search for a mix of precisions found, where there was one. */
   readonly mix?: MixReport;
   /** Bits of single weights, where those were chosen one by one. */
   readonly weightMix?: WeightMixReport;
   readonly budget?: BudgetReport;
+  /** What plugins did; absent where none was plugged in. */
+  readonly plugins?: readonly PluginReport[];
+  /** How the model was trained, where it is one of `quantc finetune`. */
+  readonly training?: TrainingReport;
   /** What calibration saw, where it counted elements; see `--ranges`. */
   readonly calibration?: CalibrationReport;
   /** What the target's provider will take, where it takes graphs whole or in pieces. */
