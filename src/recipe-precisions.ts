@@ -34,6 +34,16 @@ export type Precision = (typeof PRECISIONS)[number];
 
 /** @throws QuantcError E_PRECISION_UNKNOWN listing those there are. */
 export function parsePrecision(name: string): Precision {
+  if (/^(ternary|binary|int1|1|1\.58|bitnet)$/.test(name)) {
+    throw new QuantcError(
+      'E_PRECISION_TRAINED',
+      `weights of ${name} must be trained: rounding alone ruins any model`,
+      {
+        kind: 'usage',
+        hint: 'quantc finetune model.onnx --bits 1.58 (or 1) --out trained.onnx trains them; compile that with --precision int2.',
+      },
+    );
+  }
   if ((PRECISIONS as readonly string[]).includes(name)) return name as Precision;
   throw new QuantcError('E_PRECISION_UNKNOWN', `there is no precision "${name}"`, {
     kind: 'usage',

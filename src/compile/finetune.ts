@@ -85,6 +85,8 @@ export interface FinetuneReport {
 
 /** Steps and highest rates by bits: the fewer, the farther weights have to go. */
 const DEFAULTS: Readonly<Record<number, { steps: number; rate: number }>> = {
+  1: { steps: 1200, rate: 2e-3 },
+  1.58: { steps: 1200, rate: 2e-3 },
   2: { steps: 800, rate: 2e-3 },
   3: { steps: 400, rate: 1e-3 },
 };

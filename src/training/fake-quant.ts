@@ -22,6 +22,10 @@ export interface Grid {
   readonly axis?: number;
   /** Elements along `axis` that share a scale. The last block may be shorter. */
   readonly blockSize?: number;
+  /** Odd integers alone: with −1 and 1 as ends, signs. Default false. */
+  readonly odd?: boolean;
+  /** Values learn up to so many steps beyond the ends, where gradients otherwise stop. Default 0. */
+  readonly reach?: number;
   /** The integer that stands for 0, in the shape of `scale`; 0 everywhere where it is absent. It is not trained. */
   readonly zeroPoint?: Tensor;
 }
@@ -32,6 +36,20 @@ export function signedGrid(bits: number): { low: number; high: number } {
     throw new QuantcError('E_TRAINING_GRID', `there is no grid of ${bits} bits`, { kind: 'usage' });
   }
   return { low: -(2 ** (bits - 1)), high: 2 ** (bits - 1) - 1 };
+}
+
+/** Bits of weights that are trained: 1 is a sign, 1.58 (log₂ 3) a sign or 0. */
+export const BINARY = 1;
+export const TERNARY = 1.58;
+
+/**
+ * The integers of a weight: signs of 1 bit; −1, 0 and 1 of 1.58 bits, which learn as far as 0.99 of the largest value
+ * that their scale was taken from, 1.5 steps (SEQ of ParetoQ, Liu et al. 2025); else {@link signedGrid}, and its errors.
+ */
+export function weightGrid(bits: number): Pick<Grid, 'low' | 'high' | 'odd' | 'reach'> {
+  if (bits === BINARY) return { low: -1, high: 1, odd: true };
+  if (bits === TERNARY) return { low: -1, high: 1, reach: 0.485 };
+  return signedGrid(bits);
 }
 
 /**
@@ -45,15 +63,30 @@ export function fakeQuantized(emit: Emitter, value: Value, scale: Value, grid: G
   const step = emit.reshape(scale, spread);
   const ratio = emit.op('Div', [blocks, step]);
   const bounded = bound(emit, ratio, grid, spread);
-  const rounded = emit.op('Round', [bounded]);
-  return whole(emit.op('Mul', [rounded, step]));
+  return whole(emit.op('Mul', [rounded(emit, bounded, grid), step]));
+}
+
+/** The nearest integer, or for odd ones 2·Round((x − 1)/2) + 1: 0 goes up. */
+function rounded(emit: Emitter, bounded: Value, { odd, low, high, reach = 0 }: Grid): Value {
+  if (odd) {
+    const [one, two] = [1, 2].map((each) => emit.scalar(each, bounded)) as [Value, Value];
+    const half = emit.op('Div', [emit.op('Sub', [bounded, one]), two]);
+    return emit.op('Add', [emit.op('Mul', [emit.op('Round', [half]), two]), one]);
+  }
+  const nearest = emit.op('Round', [bounded]);
+  // Less than half a step beyond the ends rounds to them.
+  if (reach < 0.5) return nearest;
+  const [first, last] = [low, high].map((each) => emit.scalar(each, bounded)) as [Value, Value];
+  return emit.op('Clip', [nearest, first, last], {}, bounded.type);
 }
 
 function bound(emit: Emitter, ratio: Value, grid: Grid, spread: readonly number[]): Value {
   const zeros = grid.zeroPoint?.toNumbers() ?? [0];
   const first = zeros[0]!;
   if (zeros.every((zero) => zero === first)) {
-    const [low, high] = [grid.low - first, grid.high - first].map((each) => emit.scalar(each, ratio));
+    const { reach = 0 } = grid;
+    const ends = [grid.low - first - reach, grid.high - first + reach];
+    const [low, high] = ends.map((each) => emit.scalar(each, ratio));
     return emit.op('Clip', [ratio, low, high], {}, ratio.type);
   }
   const [low, high] = [grid.low, grid.high].map((end) =>

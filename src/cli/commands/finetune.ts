@@ -4,6 +4,7 @@ import { FREEZES } from '../../compile/finetune-plan.js';
 import { STARTS, type StartMethod } from '../../compile/finetune-start.js';
 import { QuantcError } from '../../errors/error.js';
 import type { CurvePoint } from '../../training/curve.js';
+import { TERNARY } from '../../training/fake-quant.js';
 import { columns } from '../columns.js';
 import { interruptible } from '../interrupt.js';
 import { parseCount } from '../quantity.js';
@@ -37,7 +38,12 @@ export function make(): Command {
       parseCount,
     )
     .requiredOption('--out <file>', 'the .onnx to write; its grids are written beside it')
-    .option('--bits <n>', 'bits of weights, 2 to 8', parseCount, 4)
+    .option(
+      '--bits <n>',
+      'bits of weights: 2 to 8; 1.58, which is −1, 0 and 1; or 1, signs alone. The last two are stored in 2',
+      parseBits,
+      4,
+    )
     .option('--block-size <n>', 'elements that share a scale; 0: one scale an output channel', parseBlock, 0)
     .option(
       '--freeze <set>',
@@ -101,6 +107,10 @@ function parseStart(text: string): StartMethod {
     kind: 'usage',
     hint: `Starts: ${STARTS.join(', ')}.`,
   });
+}
+
+function parseBits(text: string): number {
+  return text === String(TERNARY) ? TERNARY : parseCount(text);
 }
 
 function parseFreeze(text: string): FinetuneRequest['freeze'] {
