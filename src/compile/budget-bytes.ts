@@ -3,7 +3,7 @@ import { QuantcError } from '../errors/error.js';
 import type { BudgetFigure, TargetReport } from '../report/report.js';
 import type { BytesGoal } from '../target/mix.js';
 import type { BudgetTerm } from './budget.js';
-import { figuresOf, figureText, type Measured } from './budget-figures.js';
+import { figuresOf, figureText, type Measured, measureOf } from './budget-figures.js';
 
 export interface BytesSearch {
   readonly terms: readonly BudgetTerm[];
@@ -64,7 +64,11 @@ export async function meetBytes({ terms, measure, keep }: BytesSearch): Promise<
   const message = `${chosen.figures.map(figureText).join('; ')}. ${tried.length} mixes of bits were compiled, and this one was chosen by those very figures`;
   return {
     ...report,
-    budget: { figures: chosen.figures, tried: tried.map(({ figures }, point) => ({ point, figures })) },
+    budget: {
+      figures: chosen.figures,
+      tried: tried.map(({ figures, measured }, point) => ({ point, figures, measured: measureOf(measured) })),
+      ...(chosen.measured.latency && { latency: chosen.measured.latency }),
+    },
     notes: [...report.notes, { level: 'info', code: 'budget', message }],
   };
 

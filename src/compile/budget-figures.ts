@@ -1,7 +1,7 @@
 /** What a compiled model comes to, in the terms of a budget. */
 import type { DataSet } from '../calibration/dataset.js';
 import { QuantcError } from '../errors/error.js';
-import type { BudgetFigure, Evaluation, TargetReport } from '../report/report.js';
+import type { BudgetFigure, BudgetMeasure, Evaluation, TargetReport } from '../report/report.js';
 import type { MixReport } from '../target/mix.js';
 import type { Target } from '../target/target.js';
 import type { BudgetTerm } from './budget.js';
@@ -79,6 +79,14 @@ export function measuredOf(report: TargetReport, latency?: Measured['latency']):
     ...(weightMix && { weightMix: { bytes: weightMix.bytes, least: weightMix.least, most: weightMix.most } }),
   };
 }
+
+/** What a report tells of a mix, whatever the budget is on. */
+export const measureOf = ({ bytesAfter, sqnr, evaluation, latency }: Measured): BudgetMeasure => ({
+  bytes: bytesAfter,
+  sqnr,
+  ...(evaluation && { score: evaluation.quantized }),
+  ...(latency && { latency }),
+});
 
 /** Figures are rounded on their way into a report and out of a cache: a budget is not failed by the last digit. */
 const SLACK = 1e-9;

@@ -7,7 +7,7 @@ import type { BudgetFigure, BudgetReport, TargetReport } from '../report/report.
 import type { MixGoal, MixReport } from '../target/mix.js';
 import { causeOf } from '../target/verdict.js';
 import type { BudgetTerm } from './budget.js';
-import { figuresOf, figureText, type Measured, measuredOf, missOf } from './budget-figures.js';
+import { figuresOf, figureText, type Measured, measuredOf, measureOf, missOf } from './budget-figures.js';
 
 export interface BudgetSearch {
   readonly terms: readonly BudgetTerm[];
@@ -43,8 +43,9 @@ export async function meetBudget({ terms, measure, keep }: BudgetSearch): Promis
   const budget: BudgetReport = {
     figures: chosen.figures,
     tried: [...tried.values()]
-      .map(({ point, figures }) => ({ point, figures }))
+      .map(({ point, figures, measured }) => ({ point, figures, measured: measureOf(measured) }))
       .sort((a, b) => a.point - b.point),
+    ...(chosen.measured.latency && { latency: chosen.measured.latency }),
   };
   return {
     ...report,

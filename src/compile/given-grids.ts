@@ -1,13 +1,16 @@
 /** Grids beside a model that `finetune` has written: `<model>.grids.json`, and `<model>.grids.npz` with the numbers. */
 import { existsSync, readFileSync } from 'node:fs';
+import { basename } from 'node:path';
 import * as v from 'valibot';
 import { openNpz, type StoredArray } from '../calibration/npy.js';
 import { QuantcError } from '../errors/error.js';
 import type { Model } from '../ir/graph.js';
 import type { Tensor } from '../ir/tensor.js';
 import { elementCount } from '../ir/type.js';
+import type { Ledger } from '../pipeline/ledger.js';
+import { readTraining, type TrainingReport } from '../report/training.js';
 import type { Range } from '../target/facts.js';
-import type { GivenGrid, GivenGrids } from '../target/given-grids.js';
+import { type GivenGrid, type GivenGrids, givenGridsFact } from '../target/given-grids.js';
 
 const whole = v.pipe(v.number(), v.integer());
 const finite = v.pipe(v.number(), v.finite());
@@ -17,12 +20,14 @@ const manifestSchema = v.object({
     v.object({
       name: v.string(),
       index: whole,
+      bits: v.optional(v.pipe(whole, v.minValue(2), v.maxValue(8))),
       low: v.pipe(whole, v.minValue(-128)),
       high: v.pipe(whole, v.maxValue(127)),
       axis: v.optional(v.pipe(whole, v.minValue(0))),
       blockSize: v.optional(v.pipe(whole, v.minValue(1))),
     }),
   ),
+  kept: v.optional(v.array(v.string())),
   activations: v.optional(
     v.array(v.object({ name: v.string(), low: whole, high: whole, scale: finite, zeroPoint: whole })),
   ),
@@ -53,11 +58,22 @@ export function givenGrids(path: string, model: Model): GivenGrids | undefined {
     const [scale, integers] = ['scale', 'integers'].map((what) =>
       wholeArray(arrays, `${index}.${what}`, files.arrays),
     ) as [Tensor, Tensor];
-    const grid: GivenGrid = { ...form, scale, integers };
+    const place = `${index}.zeroPoint`;
+    const zeroPoint = arrays.has(place) ? wholeArray(arrays, place, files.arrays) : undefined;
+    const grid: GivenGrid = { ...form, scale, integers, ...(zeroPoint && { zeroPoint }) };
     if (!liesOn(weight, grid)) throw foreign(files.manifest, name, 'the weight does not lie on its grid');
     weights.set(name, grid);
   }
-  return { weights, activations: rangesOf(manifest.activations ?? [], model, files.manifest) };
+  const kept = new Set(manifest.kept);
+  for (const name of kept)
+    if (!initializers.has(name)) throw foreign(files.manifest, name, 'the model has no such weight');
+  return { weights, kept, activations: rangesOf(manifest.activations ?? [], model, files.manifest) };
+}
+
+/** How the model was trained, undefined where it is none of `finetune`. @throws QuantcError E_REPORT_TRAINING */
+export function trainingBeside(path: string): TrainingReport | undefined {
+  const { manifest } = gridFilesOf(path);
+  return existsSync(manifest) ? readTraining(manifest) : undefined;
 }
 
 function parsedManifest(file: string): v.InferOutput<typeof manifestSchema> {
@@ -93,7 +109,10 @@ const foreign = (file: string, value: string, why: string): QuantcError =>
   });
 
 /** Scales of the shape that the form asks for, integers within it, and the weight just what they stand for. */
-function liesOn(weight: Tensor, { low, high, axis, blockSize, scale, integers }: GivenGrid): boolean {
+function liesOn(
+  weight: Tensor,
+  { bits, low, high, axis, blockSize, scale, integers, zeroPoint }: GivenGrid,
+): boolean {
   if (weight.dtype !== 'float' || integers.shape.join() !== weight.shape.join()) return false;
   if (axis !== undefined && axis >= weight.shape.length) return false;
   const size = axis === undefined ? 1 : weight.shape[axis]!;
@@ -105,6 +124,8 @@ function liesOn(weight: Tensor, { low, high, axis, blockSize, scale, integers }:
         ? [size]
         : weight.shape.map((dim, at) => (at === axis ? parts : dim));
   if (scale.shape.join() !== wanted.join()) return false;
+  if (zeroPoint !== undefined && (bits === undefined || zeroPoint.shape.join() !== wanted.join())) return false;
+  const zeros = zeroPoint?.toNumbers();
   const [values, steps, numbers] = [weight.toFloat32(), scale.toFloat32(), integers.data() as Int8Array];
   if (!steps.every((step) => step > 0 && Number.isFinite(step))) return false;
   const inner = axis === undefined ? 1 : elementCount(weight.shape.slice(axis + 1));
@@ -118,6 +139,8 @@ function liesOn(weight: Tensor, { low, high, axis, blockSize, scale, integers }:
           ? along
           : (outer * parts + Math.floor(along / blockSize)) * inner + (at % inner);
     const integer = numbers[at]!;
+    const counted = integer + (zeros?.[which] ?? 0);
+    if (zeros !== undefined && (counted < 0 || counted >= 2 ** bits!)) return false;
     return integer >= low && integer <= high && value === Math.fround(integer * steps[which]!);
   });
 }
@@ -144,3 +167,25 @@ function rangesOf(
     }),
   );
 }
+
+/** Tells the passes of grids that came with the model. */
+export function tellGrids(
+  facts: Map<string, unknown>,
+  given: GivenGrids | undefined,
+  { model }: { readonly model: string },
+  ledger: Ledger,
+): void {
+  if (given === undefined) return;
+  givenGridsFact.set({ facts }, given);
+  ledger.note(
+    'info',
+    'grids',
+    `${basename(gridFilesOf(model).manifest)} has the grids of ${given.weights.size} weights and ${given.activations.size} activations: they are taken as they were trained`,
+  );
+}
+
+/** What was trained on its grids is not refined again, unless that is asked for. */
+export const algorithmsBeside = (
+  given: GivenGrids | undefined,
+  asked: readonly string[] | undefined,
+): readonly string[] | undefined => asked ?? (given && ['none']);

@@ -157,6 +157,8 @@ export interface TargetReport {
   readonly opset: number;
   readonly bytesBefore: number;
   readonly bytesAfter: number;
+  /** The same files deflated, where weights were pruned or palettized. */
+  readonly deflated?: { readonly before: number; readonly after: number };
   readonly files: readonly FileFacts[];
   /** Session options that this file wants, by ONNX Runtime's keys. */
   readonly session: Readonly<Record<string, string>>;

@@ -7,11 +7,18 @@ import type { Readable, Writable } from 'node:stream';
 import { pathToFileURL } from 'node:url';
 import { packedBrowser } from '../../src/runtime/webgpu/packs.js';
 
+export interface Clip {
+  readonly x: number;
+  readonly y: number;
+  readonly width: number;
+  readonly height: number;
+}
+
 export interface OpenPage {
   /** The value of an expression, as JSON has it. */
   evaluate(expression: string): Promise<unknown>;
-  /** A PNG of the page. */
-  screenshot(): Promise<Buffer>;
+  /** A PNG of the page, or of a part of it, in its pixels. */
+  screenshot(clip?: Clip): Promise<Buffer>;
   /** Errors and warnings that the page logged, uncaught exceptions included. */
   readonly complaints: readonly string[];
   close(): Promise<void>;
@@ -33,12 +40,21 @@ const FLAGS = [
   '--disable-gpu-sandbox',
   '--disable-dev-shm-usage',
   '--disable-background-networking',
-  '--window-size=1100,2400',
   '--remote-debugging-pipe',
 ];
 
+export interface View {
+  /** Pixels. */
+  readonly width?: number;
+  readonly height?: number;
+  readonly scheme?: 'light' | 'dark';
+}
+
 /** Opens a file. @throws QuantcError E_EXECUTOR_ABSENT where there is no browser here */
-export async function openPage(file: string): Promise<OpenPage> {
+export async function openPage(
+  file: string,
+  { width = 1100, height = 2400, scheme = 'light' }: View = {},
+): Promise<OpenPage> {
   const { path, env } = packedBrowser();
   const profile = mkdtempSync(join(tmpdir(), 'quantc-page-'));
   const browser = spawn(path, [...FLAGS, `--user-data-dir=${profile}`, 'about:blank'], {
@@ -78,6 +94,8 @@ export async function openPage(file: string): Promise<OpenPage> {
   const { targetId } = await ask('Target.createTarget', { url: 'about:blank' });
   sessionId = (await ask('Target.attachToTarget', { targetId, flatten: true }))['sessionId'] as string;
   for (const domain of ['Page', 'Runtime', 'Log']) await ask(`${domain}.enable`);
+  await ask('Emulation.setDeviceMetricsOverride', { width, height, deviceScaleFactor: 1, mobile: false });
+  await ask('Emulation.setEmulatedMedia', { features: [{ name: 'prefers-color-scheme', value: scheme }] });
   await ask('Page.navigate', { url: pathToFileURL(file).href });
   await whenLoaded;
   return {
@@ -87,8 +105,11 @@ export async function openPage(file: string): Promise<OpenPage> {
       if (exceptionDetails) throw new Error(JSON.stringify(exceptionDetails));
       return (result as { readonly value?: unknown }).value;
     },
-    async screenshot() {
-      const { data } = await ask('Page.captureScreenshot', { captureBeyondViewport: true });
+    async screenshot(clip) {
+      const { data } = await ask('Page.captureScreenshot', {
+        captureBeyondViewport: true,
+        ...(clip && { clip: { ...clip, scale: 1 } }),
+      });
       return Buffer.from(data as string, 'base64');
     },
     async close() {

@@ -1,32 +1,68 @@
 /** The report as one page that holds all that it needs: it opens without a network, and says no more than its JSON. */
-import { formatBytes } from '../amounts.js';
-import type { Report, TargetReport } from '../report.js';
-import { LEDGER_SCRIPT } from './ledger-script.js';
-import { html, Markup } from './markup.js';
+import { formatDecibels } from '../amounts.js';
+import { type RacedLatency, worstOf } from '../pareto.js';
+import type { RefusedTarget, Report, TargetReport } from '../report.js';
+import type { SensitivityMap } from '../sensitivity.js';
+import type { TrainingReport } from '../training.js';
+import { comparison, type Named, scoreText } from './compare-section.js';
+import { ledgerTable } from './ledger.js';
+import { html, json, Markup } from './markup.js';
+import { PAGE_SCRIPT } from './page-script.js';
+import { sensitivityMaps } from './sensitivity-section.js';
 import { STYLE } from './style.js';
 import { targetSection } from './target-section.js';
+import { learningCurve } from './training-section.js';
 
-/** The page for a report: one HTML document. */
-export function reportPage({ quantc, targets }: Report): string {
-  const names = [...new Set(targets.map(({ model }) => model))].join(', ');
-  const sections = targets.map((report, index) => targetSection(report, idOf(index)));
+/** What a page shows beside reports. */
+export interface PageExtras {
+  readonly sensitivity?: readonly SensitivityMap[];
+  /** Trainings of models whose reports do not tell of them. */
+  readonly training?: readonly TrainingReport[];
+  /** Times that were raced for the page, by the report. */
+  readonly latencies?: ReadonlyMap<TargetReport, RacedLatency>;
+}
+
+/** The page for one report, or for several side by side: one HTML document. */
+export function reportPage(given: Report | readonly Report[], extras: PageExtras = {}): string {
+  const reports = 'targets' in given ? [given] : given;
+  const { sensitivity = [], training = [], latencies = new Map() } = extras;
+  const all = reports
+    .flatMap(({ targets }) => targets)
+    .map((report, index): Named => ({ id: `target-${index}`, report }));
+  const names = [...new Set(all.map(({ report }) => report.model))].join(', ');
+  const versions = [...new Set(reports.map(({ quantc }) => quantc))].join(', ');
+  const maps = sensitivityMaps(sensitivity);
+  const curves = training.map((each) => html`<section><h2>Training</h2>${learningCurve(each)}</section>`);
+  const sections = all.map(({ id, report }) => targetSection(report, id, latencies.get(report)));
+  const refused = reports.flatMap((report) => report.refused ?? []);
+  const data = json('ledgers', ledgerTable(new Map(all.map(({ id, report }) => [id, report.ledger]))));
   const page = html`<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"><link rel="icon" href="data:,"><title>${names} · quantc</title><style>${new Markup(STYLE)}</style></head>
-<body><h1>${names}</h1><p class="more">compiled by quantc ${quantc}</p>
-${targets.length > 1 && overview(targets)}${sections}<script>${new Markup(LEDGER_SCRIPT)}</script></body></html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"><link rel="icon" href="data:,"><title>${names} · quantc</title><style>${new Markup(STYLE)}</style></head>
+<body><header><h1>${names}</h1><nav>${all.map(brief)}${maps.text !== '' && html`<a href="#sensitivity">sensitivity</a>`}</nav></header><main>
+${comparison(all, latencies)}${refusals(refused)}${sections}${maps}${curves}</main><footer class="more">compiled by quantc ${versions}</footer>${data}<script>${new Markup(PAGE_SCRIPT)}</script></body></html>
 `;
   return page.text;
 }
 
-const idOf = (index: number): string => `target-${index}`;
+/** A target in a line: how large it became, and how good. */
+function brief({ id, report }: Named): Markup {
+  const { target, shape, bytesBefore, bytesAfter, proof } = report;
+  const worst = worstOf(proof.outputs);
+  const { evaluation } = proof;
+  const good =
+    evaluation && evaluation.metric !== 'sqnr'
+      ? scoreText(evaluation.metric, evaluation.quantized)
+      : worst !== undefined &&
+        formatDecibels(proof.outputs.every(({ sqnr }) => sqnr === null) ? null : worst);
+  const failed = proof.status === 'failed' && html` <span class="tag poor">failed</span>`;
+  return html`<a href="#${id}">${target}${shape !== undefined && `, ${shape}`} <b>${(bytesAfter / bytesBefore).toFixed(2)}×${good && ` · ${good}`}</b>${failed}</a>`;
+}
 
-function overview(targets: readonly TargetReport[]): Markup {
-  const rows = targets.map(({ target, precision, bytesAfter, proof, verdict }, index) => {
-    const { evaluation, outputs } = proof;
-    const worst = outputs
-      .map(({ sqnr }) => sqnr ?? Number.POSITIVE_INFINITY)
-      .reduce((a, b) => Math.min(a, b), Number.POSITIVE_INFINITY);
-    return html`<tr><td><a href="#${idOf(index)}">${target}</a></td><td>${precision}</td><td class="number">${formatBytes(bytesAfter)}</td><td class="number">${evaluation && Number(evaluation.quantized.toPrecision(4))}</td><td class="number">${Number.isFinite(worst) ? worst.toFixed(1) : 'exact'}</td><td>${verdict && `${verdict.taken} of ${verdict.nodes}`}</td><td>${proof.status}</td></tr>`;
-  });
-  return html`<table><tr><th>target</th><th>precision</th><th class="number">size</th><th class="number">score</th><th class="number">worst output, dB</th><th>taken</th><th>proof</th></tr>${rows}</table>`;
+function refusals(refused: readonly RefusedTarget[]): Markup {
+  if (refused.length === 0) return html``;
+  const list = refused.map(
+    ({ target, code, message, hint }) =>
+      html`<li>${target}: ${message} <code>${code}</code>${hint && html`<div class="more">${hint}</div>`}</li>`,
+  );
+  return html`<section><h2>Targets that refuse the model</h2><ul>${list}</ul></section>`;
 }
