@@ -8,6 +8,7 @@ import { AnswerCache } from './compile/cache.js';
 import { cacheFolder } from './compile/cache-folder.js';
 import { CalibrationRecord } from './compile/calibration-report.js';
 import { unlessQuantized } from './compile/came-quantized.js';
+import { deflatedFor } from './compile/deflated.js';
 import { eachTarget, resolveRequested } from './compile/each-target.js';
 import { compileEngine } from './compile/engine.js';
 import { exclusionOf, widened, withoutBroken } from './compile/exclusion.js';
@@ -236,6 +237,7 @@ async function compileFor(
   const files: FileFacts[] = [];
   for (const each of names) files.push(await staging.add(each, inputs));
   const { precision, samples } = data;
+  const deflated = await deflatedFor(request, inputs, names.map(place));
   const beside = await deliverBeside({ request, target, precision, name, staging, inputs, samples, ledger });
   return {
     model: basename(request.model),
@@ -251,6 +253,7 @@ async function compileFor(
     ledger: ledger.rows,
     notes: ledger.notes,
     ...(mix && { mix }),
+    ...(deflated && { deflated }),
     ...(weightMix && { weightMix }),
     ...(training && { training }),
     ...(calibration && { calibration }),

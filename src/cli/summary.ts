@@ -72,9 +72,11 @@ export function summary(report: TargetReport, out: string): string {
 
 const section = (title: string, text: string): string => `${heading(title)}\n${text}`;
 
-function size({ bytesBefore, bytesAfter }: TargetReport): string {
-  const ratio = (bytesAfter / Math.max(1, bytesBefore)).toFixed(2);
-  return `${formatBytes(bytesBefore)} → ${formatBytes(bytesAfter)} (${ratio}×)`;
+function size({ bytesBefore, bytesAfter, deflated }: TargetReport): string {
+  const change = (before: number, after: number): string =>
+    `${formatBytes(before)} → ${formatBytes(after)} (${(after / Math.max(1, before)).toFixed(2)}×)`;
+  const whole = change(bytesBefore, bytesAfter);
+  return deflated ? `${whole}; compressed ${change(deflated.before, deflated.after)}` : whole;
 }
 
 /** A metric with its unit. */
