@@ -6,6 +6,7 @@ import { QuantcError } from '../errors/error.js';
 import { reportText, type TargetReport } from '../report/report.js';
 import { REPORT_NAME } from '../report/report-name.js';
 import { VERSION } from '../report/version.js';
+import { bindingsOf, placeOutside, type WrittenModule } from './build-bindings.js';
 import { MAX_MEMORY } from './config.js';
 import type { BuildEvent } from './events.js';
 import { type BuildJob, jobsOf, placeOf } from './job.js';
@@ -109,8 +110,10 @@ export async function build(request: BuildRequest = {}): Promise<BuildResult> {
         place: { file: kept ?? out },
       });
     const inOrder = [...jobs.keys()].map((index) => done.get(index)!);
-    const { manifest, reports } = await describe(inOrder, outputs, folder);
+    const bindings = await bindingsOf(inOrder, config, folder, out, remembered);
+    const { manifest, reports } = await describe(inOrder, outputs, folder, bindings);
     staging.commit();
+    await placeOutside(bindings, out);
     const read = await Promise.all(jobs.map((job) => readBy(job, remembered)));
     remembered.save();
     if (missing.length > 0) store.sweep();
@@ -172,7 +175,12 @@ async function place(
 }
 
 /** Writes a report a model, and the manifest. */
-async function describe(done: readonly Done[], outputs: Outputs, folder: string) {
+async function describe(
+  done: readonly Done[],
+  outputs: Outputs,
+  folder: string,
+  bindings: readonly WrittenModule[],
+) {
   const models: Record<string, Record<string, ManifestTarget>> = {};
   const reports: Record<string, TargetReport[]> = {};
   for (const { job, build: made } of done) {
@@ -192,7 +200,13 @@ async function describe(done: readonly Done[], outputs: Outputs, folder: string)
   }
   for (const [name, targets] of Object.entries(reports))
     await outputs.write(placeOf(name, REPORT_NAME), reportText({ quantc: VERSION, targets }));
-  const manifest: BuildManifest = { quantc: VERSION, models };
+  for (const { path, text, outside } of bindings) if (!outside) await outputs.write(path, text);
+  const manifest: BuildManifest = {
+    ...{ quantc: VERSION, models },
+    ...(bindings.length > 0 && {
+      bindings: bindings.map(({ path, bytes, sha256 }) => ({ path, bytes, sha256 })),
+    }),
+  };
   await outputs.write(MANIFEST_NAME, `${JSON.stringify(manifest, undefined, 2)}\n`);
   return { manifest, reports };
 }

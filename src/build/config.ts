@@ -1,6 +1,7 @@
 /** What a `quantc.config.ts` holds: the models of an app, and what shall become of each. */
 import type { CompileRequest } from '../compile/request.js';
 import type { QuantcPlugin } from '../plugin/plugin.js';
+import type { BuildBindings } from './build-bindings.js';
 
 /** Bytes that all compilations may hold together, where nothing is said. */
 export const MAX_MEMORY = 1 << 30;
@@ -9,6 +10,7 @@ export const MAX_MEMORY = 1 << 30;
 type Shared =
   | 'model'
   | 'plugins'
+  | 'bindings'
   | 'shape'
   | 'out'
   | 'cache'
@@ -36,6 +38,8 @@ export interface QuantcConfig {
   readonly plugins?: readonly QuantcPlugin[];
   /** Options of every model that does not say otherwise. */
   readonly defaults?: ModelOptions;
+  /** Typed bindings: a TypeScript module for each model, listed in the manifest. Default none. */
+  readonly bindings?: boolean | BuildBindings;
   /** Folder in which what was built is kept; default the package's or the user's cache. `false` keeps nothing. */
   readonly cache?: string | false;
   /** Bytes that all compilations may hold together. Default 1 GiB. */

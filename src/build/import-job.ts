@@ -1,6 +1,7 @@
 /** What an import of a model asks for, as a job: `./net.onnx?quantc&target=webgpu&precision=int4`. */
 import { basename, dirname, resolve } from 'node:path';
 import { QuantcError } from '../errors/error.js';
+import type { QuantcPlugin } from '../plugin/plugin.js';
 import type { ModelOptions } from './config.js';
 import { type BuildJob, jobsOf } from './job.js';
 import type { LoadedConfig } from './load-config.js';
@@ -44,7 +45,7 @@ export function splitId(id: string): readonly [path: string, query: string] {
  * @throws QuantcError E_IMPORT_KEY, E_IMPORT_NAME, E_IMPORT_TARGET, E_IMPORT_SHAPES, E_TARGET_UNKNOWN
  */
 export function jobOfImport({ model, query, otherwise }: ImportedModel, loaded?: LoadedConfig): BuildJob {
-  const asked = parseQuery(query, model);
+  const asked = parseQuery(query, model, loaded?.config.plugins);
   const folder = loaded === undefined ? dirname(model) : dirname(loaded.file);
   const name = asked.name ?? nameIn(loaded, folder, model) ?? basename(model).replace(/\.onnx$/, '');
   const given = loaded?.config.models[name];
@@ -94,7 +95,7 @@ function nameIn(loaded: LoadedConfig | undefined, folder: string, model: string)
   );
 }
 
-function parseQuery(query: string, model: string) {
+function parseQuery(query: string, model: string, plugins?: readonly QuantcPlugin[]) {
   let name: string | undefined;
   const options: Record<string, unknown> = {};
   for (const [key, value] of new URLSearchParams(query.split('#', 1)[0])) {
@@ -107,7 +108,10 @@ function parseQuery(query: string, model: string) {
   }
   let checked: ModelOptions;
   try {
-    const config = checkConfig({ models: { import: { ...options, model } } }, model);
+    const config = checkConfig(
+      { models: { import: { ...options, model } }, ...(plugins && { plugins }) },
+      model,
+    );
     const { model: _path, ...rest } = config.models['import'] as ModelOptions & { readonly model: string };
     checked = rest;
   } catch (error) {

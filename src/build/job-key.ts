@@ -25,7 +25,7 @@ export async function jobKey(
   sources: readonly string[],
   remembered = new Remembered(undefined),
 ): Promise<string> {
-  const { model, calib, eval: evaluation, layout, targets: _own, ...options } = request;
+  const { model, calib, eval: evaluation, layout, targets: _own, plugins = [], ...options } = request;
   const shapes = Object.keys(request.shapes ?? {});
   const files = await filesOfModel(model, remembered);
   const digestAll = (paths: readonly string[]) => Promise.all(paths.map((path) => remembered.digest(path)));
@@ -42,7 +42,7 @@ export async function jobKey(
   const data = async (path: string | undefined, split: 'calib' | 'eval') =>
     path === undefined ? [] : Promise.all(pathsFor(path, shapes).map((each) => digest(each, split)));
   const builtIn = isBuiltIn(target);
-  const own = hasFunctions(options) || !builtIn ? sources : [];
+  const own = plugins.length > 0 || hasFunctions(options) || !builtIn ? sources : [];
   const facts = {
     code: await remembered.recall(`code ${import.meta.dirname}`, async () => ({
       value: codeDigest(),
@@ -53,6 +53,7 @@ export async function jobKey(
     data: [await data(calib, 'calib'), await data(evaluation, 'eval')],
     beside: layout === undefined || layout === 'flat' ? [] : await digestAll(textsBeside(model)),
     options: { ...options, layout, targets: [builtIn ? target.name : target] },
+    plugins: plugins.map(({ name }) => name),
     own: await digestAll(own),
   };
   return createHash('sha256').update(JSON.stringify(facts, plainly)).digest('hex');

@@ -4,6 +4,7 @@ import { TARGET_NAMES, targetAliases } from '../../targets/names.js';
 import { refuseClash } from '../compile/layout-name.js';
 import type { CompileRequest } from '../compile/request.js';
 import { QuantcError } from '../errors/error.js';
+import type { QuantcPlugin } from '../plugin/plugin.js';
 import type { Target } from '../target/target.js';
 import type { ModelConfig, QuantcConfig } from './config.js';
 
@@ -38,20 +39,31 @@ export function jobsOf(config: QuantcConfig, folder: string): BuildJob[] {
       const path = model[key];
       if (path !== undefined) Object.assign(placed, { [key]: resolve(folder, path) });
     }
-    const targets = namedTargets(placed.targets ?? ['cpu']);
+    const targets = namedTargets(placed.targets ?? ['cpu'], config.plugins);
     refuseClash(placed.layout, targets);
     return targets.map((target) => ({
       name,
       target,
-      request: { ...placed, targets: [asRequested(target)] },
+      request: {
+        ...placed,
+        targets: [asRequested(target)],
+        ...(config.plugins !== undefined && { plugins: config.plugins }),
+      },
     }));
   });
 }
 
 /** Those that are meant, aliases included, without repeats. @throws QuantcError E_TARGET_UNKNOWN */
-function namedTargets(wanted: readonly (string | Target)[]): NamedTarget[] {
+function namedTargets(
+  wanted: readonly (string | Target)[],
+  plugins: readonly QuantcPlugin[] = [],
+): NamedTarget[] {
+  // What is no list is complained of where plugins are checked.
+  const plugged = plugins.flatMap(({ targets }) =>
+    Array.isArray(targets) ? (targets as readonly Target[]) : [],
+  );
   const own = wanted.filter((each): each is Target => typeof each !== 'string');
-  const known: readonly NamedTarget[] = [...BUILT_IN, ...own];
+  const known: readonly NamedTarget[] = [...BUILT_IN, ...plugged, ...own];
   const meant = wanted.flatMap((each) =>
     typeof each === 'string' ? (targetAliases[each] ?? [each]) : [each.name],
   );

@@ -4,6 +4,7 @@ import { dirname, join, resolve } from 'node:path';
 import { cacheFolder, defaultCacheFolder } from '../compile/cache-folder.js';
 import { QuantcError } from '../errors/error.js';
 import type { QuantcConfig } from './config.js';
+import { signOrigins } from './origin.js';
 import type { RunModule } from './run-module.js';
 import { checkConfig } from './schema.js';
 
@@ -52,8 +53,10 @@ export async function loadConfig(path?: string): Promise<LoadedConfig> {
     });
   }
   const config = checkConfig(exported, file);
+  const sources = [...new Set([file, ...loaded])].sort();
+  if (config.plugins !== undefined) await signOrigins(config.plugins, sources);
   const wanted = config.cache === false ? false : config.cache && resolve(dirname(file), config.cache);
-  return { config, file, sources: [...new Set([file, ...loaded])].sort(), kept: cacheFolder(wanted) };
+  return { config, file, sources, kept: cacheFolder(wanted) };
 }
 
 /** The config in a folder, or in the nearest one above that has one. */

@@ -24,6 +24,8 @@ export interface ManifestTarget {
 export interface BuildManifest {
   readonly quantc: string;
   readonly models: Readonly<Record<string, Readonly<Record<string, ManifestTarget>>>>;
+  /** Typed bindings, where they were asked for. */
+  readonly bindings?: readonly StoredFile[];
 }
 
 /** @param files of the target, by their paths from the manifest */

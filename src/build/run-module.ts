@@ -70,8 +70,8 @@ export async function runModule(file: string, folder: string | undefined): Promi
   } catch (error) {
     if (!asked) throw error;
   }
-  // It wants more of quantc: it is run again, with all of it. That is no TypeScript that wants reading.
-  if (asked) exported = await run({ nativeModules: ['quantc'] });
+  // It wants more of quantc: it is run again, with all of it, and with the very one that runs it, wherever that lies.
+  if (asked) exported = await run({ virtualModules: { quantc: { ...(await import('../index.js')) } } });
   return { exported, loaded: [...loaded] };
 }
 

@@ -1,5 +1,6 @@
 /** Whether a config is one: every key is known, and every complaint points at its own. */
 import * as v from 'valibot';
+import { RUNTIMES, type RuntimeName } from '../codegen/bound-model.js';
 import { BINDINGS, FORMATS } from '../compile/format-name.js';
 import { LAYOUTS } from '../compile/layout-name.js';
 import { parseRangeMethod } from '../compile/range-method.js';
@@ -63,7 +64,7 @@ const options = {
   layout: v.optional(v.picklist(LAYOUTS)),
   formats: v.optional(v.array(v.picklist(FORMATS))),
   binding: v.optional(v.picklist(BINDINGS)),
-  ranges: v.optional(takenBy(parseRangeMethod)),
+  ranges: v.optional(text),
   algorithms: v.optional(texts),
   exclude: v.optional(texts),
   protect: v.optional(texts),
@@ -106,6 +107,16 @@ const config = v.strictObject({
   ),
   plugins: v.optional(v.array(plugin)),
   defaults: v.optional(v.strictObject(options)),
+  bindings: v.optional(
+    v.union([
+      v.boolean(),
+      v.strictObject({
+        out: v.optional(text),
+        runtimes: v.optional(v.array(v.picklist(Object.keys(RUNTIMES) as RuntimeName[]))),
+        modules: v.optional(v.record(name, v.pipe(texts, v.minLength(1, 'names no model')))),
+      }),
+    ]),
+  ),
   cache: v.optional(v.union([text, v.literal(false)])),
   maxMemory: v.optional(positive),
   parallel: v.optional(positive),
@@ -117,7 +128,7 @@ const config = v.strictObject({
  */
 export function checkConfig(given: unknown, file: string): QuantcConfig {
   const parsed = v.safeParse(config, given);
-  if (parsed.success) return parsed.output as QuantcConfig;
+  if (parsed.success) return withRanges(parsed.output as QuantcConfig, file);
   const [issue] = parsed.issues;
   const at = v.getDotPath(issue);
   throw new QuantcError('E_CONFIG_KEY', `${at ?? 'the config'}: ${complaint(issue)}`, {
@@ -125,6 +136,27 @@ export function checkConfig(given: unknown, file: string): QuantcConfig {
     place: { file },
     hint: hintFor(at),
   });
+}
+
+/** Ways to choose ranges may be those of the config's own plugins. */
+function withRanges(checked: QuantcConfig, file: string): QuantcConfig {
+  const plugged = checked.plugins?.flatMap(({ observers }) => observers?.map(({ name }) => name) ?? []);
+  const places = Object.entries(checked.models).map(([name, each]) => [`models.${name}`, each] as const);
+  for (const [at, each] of [['defaults', checked.defaults] as const, ...places]) {
+    if (typeof each !== 'object' || each.ranges === undefined) continue;
+    try {
+      parseRangeMethod(each.ranges, plugged);
+    } catch (cause) {
+      if (!(cause instanceof QuantcError)) throw cause;
+      const { message, hint } = cause;
+      throw new QuantcError('E_CONFIG_KEY', `${at}.ranges: ${message}`, {
+        kind: 'usage',
+        place: { file },
+        hint,
+      });
+    }
+  }
+  return checked;
 }
 
 /** The keys that stand where the issue lies. */

@@ -1,0 +1,75 @@
+/** The same app with each bundler: the compiled model is in the output, and the second build compiles nothing. */
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { importModel } from '../../src/build/import-model.js';
+import { builds, makeApp, modelsIn } from './app.js';
+import { BUILDERS } from './builders.js';
+
+describe('plugins of bundlers', () => {
+  let app: string;
+  let compiled: string;
+  before(async () => {
+    app = makeApp();
+    const imported = { model: join(app, 'models/net.onnx'), query: 'quantc&precision=int8-dynamic' };
+    const { files, kept } = await importModel(imported);
+    expect(kept).to.equal(false);
+    compiled = files[0].sha256;
+  });
+  after(() => rmSync(app, { recursive: true, force: true }));
+
+  const scripts = (out: string): string =>
+    readdirSync(out, { recursive: true, encoding: 'utf8' })
+      .filter((name) => name.endsWith('.js'))
+      .map((name) => readFileSync(join(out, name), 'utf8'))
+      .join('\n');
+
+  for (const [name, build] of Object.entries(BUILDERS)) {
+    it(`${name} emits the compiled model under a hashed name, and finds it kept`, async () => {
+      const kept = builds(app);
+      const out = join(app, `out-${name}`);
+      await build(app, out);
+      const first = modelsIn(out);
+      expect(Object.values(first)).to.deep.equal([compiled]);
+      const [path] = Object.keys(first);
+      expect(path).to.match(/^assets\/net\.cpu-x64-[0-9a-f]{8}\.onnx$/);
+      expect(scripts(out)).to.contain(path!.split('/').pop());
+      const again = join(app, `again-${name}`);
+      await build(app, again);
+      expect(modelsIn(again)).to.deep.equal(first);
+      expect(builds(app)).to.deep.equal(kept);
+    });
+  }
+
+  for (const name of ['Vite', 'webpack', 'Rspack', 'esbuild']) {
+    it(`${name} puts its public path before the model's`, async () => {
+      const out = join(app, `public-${name}`);
+      await BUILDERS[name]!(app, out, { publicPath: '/app/' });
+      const text = scripts(out);
+      if (name === 'webpack' || name === 'Rspack') expect(text).to.match(/\.p\s*=\s*["']\/app\/["']/);
+      else if (name === 'esbuild')
+        expect(text).to.match(/["']\/app\/assets\/net\.cpu-x64-[0-9a-f]{8}\.onnx["']/);
+      else
+        expect(text).to.match(
+          /new URL\(["'][^"']*net\.cpu-x64-[0-9a-f]{8}\.onnx["'], ?import\.meta\.url\)|\/app\/assets\/net/,
+        );
+    });
+  }
+
+  for (const [name, build] of Object.entries(BUILDERS)) {
+    it(`${name} says what is wrong with an import`, async () => {
+      const main = readFileSync(join(app, 'main.js'), 'utf8');
+      writeFileSync(
+        join(app, 'main.js'),
+        "import url from './models/net.onnx?quantc&presicion=int8';\nconsole.log(url);",
+      );
+      const message = await build(app, join(app, `wrong-${name}`)).then(
+        () => expect.fail('it was built'),
+        (error: Error) => error.message,
+      );
+      writeFileSync(join(app, 'main.js'), main);
+      expect(message).to.contain('E_IMPORT_KEY').and.to.contain('presicion: there is no such key');
+      expect(modelsIn(app)).not.to.have.property(`wrong-${name}/assets`);
+    });
+  }
+});
