@@ -22,7 +22,15 @@ const POINTS = 200;
 const manifest = v.object({
   bits: v.optional(v.number()),
   freeze: v.optional(v.string()),
-  loss: v.optional(v.string()),
+  loss: v.optional(
+    v.union([
+      v.string(),
+      v.pipe(
+        v.object({ kind: v.string() }),
+        v.transform(({ kind }) => kind),
+      ),
+    ]),
+  ),
   heldOut: v.object({ before: v.number(), after: v.number() }),
   curve: v.array(v.object({ step: v.number(), loss: v.number() })),
 });

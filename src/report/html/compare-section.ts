@@ -40,8 +40,12 @@ function table(all: readonly Named[], latencies: Latencies): Markup {
 export const timeText = ({ float, ours }: RacedLatency): string =>
   `${(ours / float).toFixed(2)}× (${ours.toPrecision(3)} ms)`;
 
-export const scoreText = (metric: string, value: number): string =>
-  metric === 'top1' ? `${(100 * value).toFixed(2)} %` : String(Number(value.toPrecision(4)));
+export const scoreText = (metric: string, value: number | null): string =>
+  metric === 'sqnr' || value === null
+    ? formatDecibels(value)
+    : metric === 'top1'
+      ? `${(100 * value).toFixed(2)} %`
+      : String(Number(value.toPrecision(4)));
 
 function fronts(all: readonly Named[], latencies: Latencies): Markup {
   const { quality, all: results } = resultsOf(

@@ -22,7 +22,9 @@ const LEAST = 0.04;
 /** @returns nothing where no layer was compared */
 export function layerErrors(rows: readonly LedgerRow[]): Markup {
   const measured = rows.filter(
-    (row): row is LedgerRow & { readonly sqnr: number } => typeof row.sqnr === 'number',
+    // Where nothing differs JSON holds no figure.
+    (row): row is LedgerRow & { readonly sqnr: number } =>
+      typeof row.sqnr === 'number' && Number.isFinite(row.sqnr),
   );
   if (measured.length === 0) return html``;
   const cells = measured.map(({ node, opType, precision, sqnr }) => ({
@@ -51,6 +53,8 @@ export function layerErrors(rows: readonly LedgerRow[]): Markup {
 const KINDS: readonly (readonly [RegExp, string])[] = [
   [/^int[24]|^auto-weights/, 'p4'],
   [/^w8a16|16/, 'p16'],
+  // Integers that are made while it runs, or that only weights are stored in.
+  [/^int8-/, 'p8w'],
   [/^int8/, 'p8'],
   [/^float$/, 'p32'],
 ];

@@ -25,10 +25,11 @@ function heading({ ranges, values, histograms: kept }: CalibrationReport): strin
 }
 
 function one({ value, node, low, high, bits, sketch }: ObservedValue, row: LedgerRow | undefined): Markup {
-  const cut = cutShare(sketch, low, high);
+  // What the proof measured; else what certainly lies beyond.
+  const cut = row?.saturation ?? cutShare(sketch, low, high);
   const facts = [
-    row?.sqnr === undefined ? '' : formatDecibels(row.sqnr),
-    cut > 0 ? `about ${percent(cut)} cut off` : '',
+    typeof row?.sqnr === 'number' ? formatDecibels(row.sqnr) : '',
+    cut > 0 ? `${percent(cut)} cut off` : '',
     sketch.zeros > 0 ? `${percent(sketch.zeros / sketch.total)} zeros` : '',
     bits === 8 ? '' : `${bits} bits`,
   ].filter((each) => each !== '');
@@ -54,21 +55,14 @@ function picture(
   return html`<svg class="histogram" viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label="${ends}"><rect class="band" x="${x(low)}" width="${short(Number(x(high)) - Number(x(low)))}" height="${HEIGHT}"/><path class="counts" d="${shape}"/>${zero}<path class="ends" d="M${x(low)},0V${HEIGHT}M${x(high)},0V${HEIGHT}"/></svg>`;
 }
 
-/** Share of the elements beyond the ends; of a bin that an end parts, as much as lies beyond. */
+/** Share of the elements whose bins lie beyond the ends as a whole. */
 function cutShare(
-  { start, width, counts, total, min, max }: ObservedValue['sketch'],
+  { start, width, counts, total }: ObservedValue['sketch'],
   low: number,
   high: number,
 ): number {
-  let beyond = 0;
-  counts.forEach((count, at) => {
-    // The outermost bins reach beyond what was seen.
-    const [left, right] = [Math.max(min, start + width * at), Math.min(max, start + width * (at + 1))];
-    const inside = Math.max(0, Math.min(right, high) - Math.max(left, low));
-    if (right > left) beyond += count * (1 - inside / (right - left));
-    else if (left < low || left > high) beyond += count;
-  });
-  return total > 0 && beyond / total > 1e-6 ? beyond / total : 0;
+  const beyond = counts.filter((_, at) => start + width * (at + 1) <= low || start + width * at >= high);
+  return beyond.reduce((sum, count) => sum + count, 0) / total;
 }
 
 const percent = (share: number): string => `${Number((100 * share).toPrecision(share < 0.1 ? 1 : 2))} %`;

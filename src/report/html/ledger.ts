@@ -34,7 +34,7 @@ function cells(row: LedgerRow, numberOf: (word: string) => number): (number | nu
     numberOf(opType),
     numberOf(precision),
     numberOf(kernel ?? ''),
-    sqnr === undefined ? null : Number(sqnr.toPrecision(4)),
+    typeof sqnr === 'number' && Number.isFinite(sqnr) ? Number(sqnr.toPrecision(4)) : null,
     bytesBefore ?? null,
     bytesAfter ?? null,
     numberOf([reason, suggestion?.text].filter(Boolean).join('; ')),

@@ -14,7 +14,7 @@ details { border-top: 1px solid var(--line); padding: .5rem 0; } summary { curso
 .cards { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fit, minmax(min(15.5rem, 100%), 1fr)); margin-bottom: 1rem; }
 .card { border: 1px solid var(--line); border-radius: .5rem; padding: .7rem .9rem; min-width: 0; } .card h3 { margin: 0 0 .4rem; }
 .bars { display: grid; gap: .15rem .6rem; grid-template-columns: fit-content(22rem) minmax(3rem, 1fr) max-content; } .bar { display: grid; grid-column: 1 / -1; grid-template-columns: subgrid; align-items: center; }
-.card .bars { grid-template-columns: fit-content(6rem) minmax(2rem, 1fr) max-content; }
+.card .bar .label { max-width: 9rem; } .card .bars { grid-template-columns: minmax(min-content, auto) minmax(2rem, 1fr) max-content; }
 .bar .label { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; } .bar .figure { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 .track { background: var(--soft); border-radius: .2rem; height: .75rem; overflow: hidden; } .fill { display: block; height: 100%; }
 .fill.good { background: var(--good); } .fill.fair { background: var(--fair); } .fill.poor { background: var(--poor); } .fill.plain { background: var(--plain); }
@@ -28,7 +28,7 @@ td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; wh
 .plot circle { fill: var(--plain); } .plot circle.chosen { fill: var(--good); } .plot circle.faint { opacity: .55; }
 .strip { display: block; width: 100%; height: 5.5rem; background: var(--soft); border-radius: .3rem; } .strip[viewBox$=" 28"] { height: 1.6rem; }
 rect.good { fill: var(--good); } rect.fair { fill: var(--fair); } rect.poor { fill: var(--poor); } rect.plain { fill: var(--plain); }
-.p4 { fill: #7b5cd6; background: #7b5cd6; } .p8 { fill: var(--good); background: var(--good); } .p16 { fill: #3b82c4; background: #3b82c4; } .p32 { fill: var(--fair); background: var(--fair); } .p0 { fill: var(--plain); background: var(--plain); }
+.p4 { fill: #7b5cd6; background: #7b5cd6; } .p8 { fill: var(--good); background: var(--good); } .p8w { fill: #79bfa0; background: #79bfa0; } .p16 { fill: #3b82c4; background: #3b82c4; } .p32 { fill: var(--fair); background: var(--fair); } .p0 { fill: var(--plain); background: var(--plain); }
 .key { margin-right: 1rem; white-space: nowrap; } .key i { display: inline-block; width: .8em; height: .8em; border-radius: .15em; margin-right: .35em; }
 .many { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fill, minmax(min(15rem, 100%), 1fr)); } figure { margin: 0; min-width: 0; } figcaption { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; } figure .more { font-size: .85em; font-variant-numeric: tabular-nums; }
 .histogram { width: 100%; display: block; border-bottom: 1px solid var(--plain); } .histogram .band { fill: var(--good); opacity: .16; } .histogram .counts { fill: var(--ink); opacity: .8; } .histogram .ends { stroke: var(--good); stroke-width: 1.5; fill: none; } .histogram .zero { stroke: currentColor; stroke-width: .5; stroke-dasharray: 2 3; fill: none; }

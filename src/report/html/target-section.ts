@@ -34,13 +34,13 @@ const card = (title: string, content: Markup): Markup =>
 function size({ bytesBefore, bytesAfter, files }: TargetReport): Markup {
   const list = files.map(({ path, bytes }) => html`<div><code>${path}</code> ${formatBytes(bytes)}</div>`);
   return card(
-    'Size',
+    `Size: ${(bytesAfter / bytesBefore).toFixed(2)}× of float`,
     html`${bars([
       { label: 'float', value: bytesBefore, text: formatBytes(bytesBefore), tone: 'plain' },
       {
         label: 'compiled',
         value: bytesAfter,
-        text: `${formatBytes(bytesAfter)} (${(bytesAfter / bytesBefore).toFixed(2)}×)`,
+        text: formatBytes(bytesAfter),
         tone: bytesAfter <= bytesBefore ? 'good' : 'poor',
       },
     ])}${list}`,
@@ -51,15 +51,20 @@ function score({ proof: { evaluation } }: TargetReport): Markup {
   if (evaluation === undefined) return html``;
   const { metric, float, quantized, samples } = evaluation;
   const less = metric === 'perplexity';
+  const text = (value: number): string => scoreText(metric, value);
+  // The float model against itself has no noise: JSON holds no figure for that.
+  const alone = metric === 'sqnr' || !Number.isFinite(float);
   const loss = less ? quantized - float : float - quantized;
   const tone = loss <= 0 ? 'good' : loss <= 0.01 * Math.abs(float) ? 'fair' : 'poor';
-  const text = (value: number): string => scoreText(metric, value);
+  const shown = alone
+    ? bars([{ label: 'compiled', value: quantized, text: text(quantized), tone: toneOf(quantized) }], FULL)
+    : bars([
+        { label: 'float', value: float, text: text(float), tone: 'plain' },
+        { label: 'compiled', value: quantized, text: text(quantized), tone },
+      ]);
   return card(
-    `Score: ${metric}${less ? ' (less is better)' : ''}`,
-    html`${bars([
-      { label: 'float', value: float, text: text(float), tone: 'plain' },
-      { label: 'compiled', value: quantized, text: text(quantized), tone },
-    ])}<div class="more">${counted(samples, 'sample')} that calibration never saw</div>`,
+    `Score: ${alone ? 'signal to noise' : metric}${less ? ' (less is better)' : ''}`,
+    html`${shown}<div class="more">${counted(samples, 'sample')} that calibration never saw</div>`,
   );
 }
 
@@ -82,13 +87,13 @@ function outputs({ proof: { outputs: all, elsewhere = [] } }: TargetReport): Mar
 
 function time({ float, ours }: RacedLatency): Markup {
   return card(
-    'Time of one sample',
+    `Time of one sample: ${(ours / float).toFixed(2)}× of float`,
     html`${bars([
       { label: 'float', value: float, text: `${float.toPrecision(3)} ms`, tone: 'plain' },
       {
         label: 'compiled',
         value: ours,
-        text: `${ours.toPrecision(3)} ms (${(ours / float).toFixed(2)}×)`,
+        text: `${ours.toPrecision(3)} ms`,
         tone: ours <= float ? 'good' : 'poor',
       },
     ])}<div class="more">medians, raced side by side on the machine that measured</div>`,
