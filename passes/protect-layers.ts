@@ -8,6 +8,7 @@ import {
   constantOf,
   definePass,
   exclusionFact,
+  givenGridsFact,
   isTransposeOf,
   type Model,
   type Node,
@@ -31,7 +32,8 @@ export const protectLayers = definePass({
   needs: ['typed'],
   run(model, context) {
     const protections = protectionFact.find(context) ?? [];
-    if (protections.length === 0) return;
+    const kept = givenGridsFact.find(context)?.kept ?? new Set<string>();
+    if (protections.length === 0 && kept.size === 0) return;
     const exclude = exclusionFact.find(context);
     const assigned = new Map<Node, { bits: WeightBits | 16; reason: string }>();
     const assign = (node: Node, { text, precision }: ProtectedNode, why: string): void => {
@@ -52,6 +54,12 @@ export const protectLayers = definePass({
       if (typeof parts === 'string')
         assign(each.node, each, `${why}; all of its columns are, since ${parts}`);
       else for (const node of parts) assign(node, each, `${why}, cut out of ${each.node.label}`);
+    }
+    for (const node of kept.size > 0 ? model.graph.nodes() : []) {
+      if (assigned.has(node) || !node.inputs.some((input) => input && kept.has(input.name))) continue;
+      const reason = 'kept in 16 bits while the others were trained';
+      assigned.set(node, { bits: 16, reason });
+      context.ledger.record(node, { reason });
     }
     tie(model, assigned, context);
     weightBitsFact.set(context, assigned);

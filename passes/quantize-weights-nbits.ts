@@ -29,6 +29,7 @@ import {
   weightFact,
 } from '../src/index.js';
 import { insertDequantize } from './quantize-weights-nbits/dequantize.js';
+import { givenGridOf, packGiven, planGiven } from './quantize-weights-nbits/given.js';
 import {
   blockSizeFor,
   type Plan,
@@ -39,7 +40,13 @@ import {
   precisionOf,
   tableBits,
 } from './quantize-weights-nbits/plan.js';
-import { biasBehind, productOf, type Table, tableOf } from './quantize-weights-nbits/products.js';
+import {
+  biasBehind,
+  type Product,
+  productOf,
+  type Table,
+  tableOf,
+} from './quantize-weights-nbits/products.js';
 import { type Rounded, roundedWeights } from './quantize-weights-nbits/rounded.js';
 import { StoredWeights } from './quantize-weights-nbits/stored.js';
 
@@ -60,10 +67,13 @@ export const quantizeWeightsNbits = definePass({
     const tied = plan.form === 'MatMulNBits' ? tiesOf(products, tables) : new Map<Table, PlannedProduct>();
     const storedAs = (tensor: Tensor) =>
       [...tied].find(([, product]) => product.tensor === tensor)?.[0].tensor;
-    const rounded =
+    const given = plan.form === 'MatMulNBits' ? givenAmong(products, context) : (new Map() as Rounded);
+    const others = products.filter(({ tensor }) => !given.has(tensor));
+    const found =
       plan.form === 'MatMulNBits'
-        ? await roundedWeights(model, products, choice, storedAs, context)
+        ? await roundedWeights(model, others, choice, storedAs, context)
         : (new Map() as Rounded);
+    const rounded: Rounded = new Map([...found, ...given]);
     const stored = new StoredWeights(model, choice, rounded);
     for (const table of tables) {
       const product = tied.get(table);
@@ -110,9 +120,7 @@ function collect(model: Model, plan: Plan, { ledger, facts }: PassContext) {
         continue;
       }
       const product =
-        typeof found === 'object'
-          ? { ...found, plan: planWith(plan, bits, found.tensor.shape[found.axis]!) }
-          : found;
+        typeof found === 'object' ? { ...found, plan: planOf(found, plan, bits, facts) } : found;
       const refused =
         exclude?.(node) ?? (typeof product === 'object' ? planProduct(product, product.plan) : product);
       if (refused !== undefined) ledger.record(node, { precision: 'float', reason: refused });
@@ -121,6 +129,29 @@ function collect(model: Model, plan: Plan, { ledger, facts }: PassContext) {
     }
   }
   return { products, tables };
+}
+
+/** The plan of a product: that of the grid it was trained on, else by its bits. */
+function planOf(product: Product, plan: Plan, bits: WeightBits, facts: PassContext['facts']): Plan {
+  const inner = product.tensor.shape[product.axis]!;
+  const grid = plan.form === 'MatMulNBits' ? givenGridOf(product, { facts }) : undefined;
+  return (grid && planGiven(plan, grid, inner)) ?? planWith(plan, bits, inner);
+}
+
+/** What was trained on a grid is known ahead. */
+function givenAmong(products: readonly PlannedProduct[], context: PassContext): Rounded {
+  const given: Rounded = new Map();
+  for (const product of products) {
+    const grid = givenGridOf(product, context);
+    if (
+      grid === undefined ||
+      planGiven(product.plan, grid, product.tensor.shape[product.axis]!) === undefined
+    )
+      continue;
+    given.set(product.tensor, packGiven(product, grid, product.plan));
+    context.changed('stored on the grid that it was trained on', product.node);
+  }
+  return given;
 }
 
 /** Which tables are the weights of products, too: the same constant, or its transpose. */

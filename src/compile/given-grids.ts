@@ -124,7 +124,8 @@ function liesOn(
         ? [size]
         : weight.shape.map((dim, at) => (at === axis ? parts : dim));
   if (scale.shape.join() !== wanted.join()) return false;
-  if (zeroPoint !== undefined && (bits === undefined || zeroPoint.shape.join() !== wanted.join())) return false;
+  if (zeroPoint !== undefined && (bits === undefined || zeroPoint.shape.join() !== wanted.join()))
+    return false;
   const zeros = zeroPoint?.toNumbers();
   const [values, steps, numbers] = [weight.toFloat32(), scale.toFloat32(), integers.data() as Int8Array];
   if (!steps.every((step) => step > 0 && Number.isFinite(step))) return false;
