@@ -30,6 +30,7 @@ import { compileShapes } from './compile/shapes.js';
 import { specializeFor } from './compile/specialize.js';
 import { bytesOf, filesOf, Staging } from './compile/staging.js';
 import { accept, proveWithin, refuseWarnings } from './compile/verdict.js';
+import { writeBindings } from './compile/write-bindings.js';
 import { cloneModel } from './ir/clone.js';
 import type { Model } from './ir/graph.js';
 import type { KernelPool } from './kernels/pool.js';
@@ -96,6 +97,7 @@ export async function compile(asked: CompileRequest): Promise<TargetReport[]> {
       }),
     );
     await writeCompanions(request, reports, staging);
+    await writeBindings(request, targets, reports, staging);
     await staging.write(
       REPORT_NAME,
       reportText({ quantc: VERSION, targets: reports, ...(refused.length > 0 && { refused }) }),

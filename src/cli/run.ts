@@ -18,6 +18,7 @@ const LOADERS: Readonly<Record<CommandName, () => Promise<{ make(): Command }>>>
   sensitivity: () => import('./commands/sensitivity.js'),
   finetune: () => import('./commands/finetune.js'),
   report: () => import('./commands/report.js'),
+  bindings: () => import('./commands/bindings.js'),
   diff: () => import('./commands/diff.js'),
   inspect: () => import('./commands/inspect.js'),
   print: () => import('./commands/print.js'),

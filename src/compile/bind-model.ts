@@ -16,12 +16,14 @@ export interface CompiledFile {
   /** Name of the target; of the target and the shape, where there are several: `cpu-x64.long`. */
   readonly target: string;
   readonly precision: string;
-  /** Paths below `folder`: the model's first, then what lies beside it. */
+  /** Where its files lie at this moment. */
+  readonly folder: string;
+  /** Paths below that: the model's first, then what lies beside it. */
   readonly files: readonly string[];
   readonly bytes: number;
   /** Session options, as ONNX Runtime spells them. */
   readonly session: Readonly<Record<string, string>>;
-  /** Files below a folder of their own, which the app's folder holds; default none. */
+  /** The folder of its own that they will lie in, below that of the manifest; default none. */
   readonly within?: string;
 }
 
@@ -35,7 +37,6 @@ const FLASH_LANES = 8;
  * Describes files of one model for bindings. Files that take and give the same are one module's; where others differ
  * in names, types or ranks, they come as a module of their own, which the first of their targets is added to the name
  * of. `.tflite` files are left out: ONNX Runtime has no part in them.
- * @param folder that the files lie in at this moment
  * @param source name of the model that they were compiled from
  * @param own targets that are not built in
  * @throws QuantcError E_BINDINGS_TYPE for inputs and outputs that are no tensors, and what `readModel` throws
@@ -43,14 +44,13 @@ const FLASH_LANES = 8;
 export function bindModels(
   name: string,
   source: string,
-  folder: string,
   files: readonly CompiledFile[],
   own: readonly Target[] = [],
 ): BoundModel[] {
   const groups = new Map<string, { readonly models: Model[]; readonly files: CompiledFile[] }>();
   for (const file of files) {
     if (!/\.onnx$/.test(file.files[0] ?? '')) continue;
-    const model = readModel(join(folder, file.files[0]!));
+    const model = readModel(join(file.folder, file.files[0]!));
     const key = JSON.stringify([model.graph.inputs, model.graph.outputs].map((all) => all.map(signatureOf)));
     const group = groups.get(key) ?? { models: [], files: [] };
     groups.set(key, group);

@@ -5,6 +5,7 @@ import type { PassEvent } from '../pipeline/run.js';
 import type { QuantcPlugin } from '../plugin/plugin.js';
 import type { Precision } from '../recipe-precisions.js';
 import type { Target } from '../target/target.js';
+import type { BindingsSettings } from './declared-runtimes.js';
 import type { BindingName, FormatName } from './format-name.js';
 import type { LayoutName } from './layout-name.js';
 import type { NamedShapes } from './named-shapes.js';
@@ -76,8 +77,12 @@ export interface CompileRequest extends WeightRequest, CompressionRequest, Speci
    * must to meet them.
    */
   readonly budget?: readonly string[];
+  /** Writes `quantc.report.html` beside the report: the same as a page. Default false. */
+  readonly report?: boolean;
   /** Warnings become errors. */
   readonly strict?: boolean;
+  /** Writes `<model>.ts` among the outputs: the model's inputs and outputs as types, and what opens and runs it. */
+  readonly bindings?: boolean | BindingsSettings;
   /** Stops the compilation at its next step, with E_ABORTED and nothing left behind. */
   readonly signal?: AbortSignal;
   readonly onEvent?: (event: CompileEvent) => void;

@@ -48,6 +48,7 @@ interface Options extends WeightRequest {
   readonly threads?: number;
   readonly cache?: string | false;
   readonly strict?: boolean;
+  readonly bindings?: boolean;
   readonly json?: boolean;
 }
 
@@ -184,6 +185,10 @@ export function make(): Command {
       '--binding <name>',
       'any, or react-native: refuse what onnxruntime-react-native cannot feed, and write .ort files as well (default: any)',
       parseBinding,
+    )
+    .option(
+      '--bindings',
+      'write <model>.ts beside the models: inputs and outputs as types, and what opens and runs them',
     )
     .option('--max-memory <size>', 'most that the compilation may hold at once (default: 1GiB)', parseBytes)
     .option('--threads <n>', 'threads inside (default: one a core); the bytes are the same', parseCount)
