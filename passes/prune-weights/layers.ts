@@ -83,10 +83,10 @@ function layerOf(
   const alike = reads.every(({ matrix: other }) => JSON.stringify(other) === JSON.stringify(matrix));
   if (!alike || weight.isOutput) return 'others read its weight in another way';
   const known = new Set(reads.map(({ node }) => node));
-  const strange = weight.uses.some(
-    ({ node }) => !known.has(node) && !node.outputs[0]!.uses.every((use) => known.has(use.node)),
-  );
-  if (strange) return 'others read its weight, too: a table of embeddings, perhaps';
+  const isTurned = ({ outputs: [output] }: Node): boolean =>
+    output!.uses.length > 0 && !output!.isOutput && output!.uses.every(({ node }) => known.has(node));
+  if (weight.uses.some(({ node }) => !known.has(node) && !(node.is('Transpose') && isTurned(node))))
+    return 'others read its weight, too: a table of embeddings, perhaps';
   return {
     ...matrix,
     weight,

@@ -1,7 +1,10 @@
 /** Runs the quantizing passes on models written as text, and holds what comes out to what was promised. */
 import { expect } from 'chai';
 import type { DataSet } from '../../src/calibration/dataset.js';
+import { watch } from '../../src/calibration/watch.js';
+import { type CompressionRequest, tellCompression } from '../../src/compile/prune-request.js';
 import { observeRanges } from '../../src/compile/ranges.js';
+import { fisherOf } from '../../src/compile/weight-fisher.js';
 import {
   cloneModel,
   type Engine,
@@ -75,6 +78,10 @@ export interface Options {
   readonly exclude?: (node: Node) => string | undefined;
   /** What keeps more bits than the rest, as `--protect` has it. */
   readonly protect?: readonly string[];
+  /** What is pruned and palettized, as `compile` is asked for it. */
+  readonly compression?: CompressionRequest;
+  /** Passes may see what values hold over the samples. */
+  readonly watched?: boolean;
 }
 
 /** Feeds, and the size of open dimensions in each. */
@@ -97,6 +104,10 @@ export async function quantized(text: string, options: Options = {}): Promise<Qu
   );
   const engine: Engine = {
     ...createEngine(),
+    ...(options.watched && {
+      watch: (at, values, samples, see) => watch(at, values, data.first(samples), see),
+      costsOf: (at, weights, samples) => fisherOf(at, weights, data.first(samples)),
+    }),
     observe: (at, values) => observeRanges(at, values, data, { threads: 1 }, 'minmax'),
   };
   const ledger = new Ledger();
@@ -106,6 +117,7 @@ export async function quantized(text: string, options: Options = {}): Promise<Qu
   if (options.half) halfFact.set({ facts }, options.half);
   if (options.exclude) facts.set('exclusion', options.exclude);
   if (options.protect) protectionFact.set({ facts }, options.protect.map(parseProtection));
+  if (options.compression) tellCompression(facts, options.precision ?? 'int8', options.compression);
   for (const graph of model.graphs()) for (const node of graph.nodes()) ledger.record(node, {});
   const recipe = recipeFor(options.precision ?? 'int8');
   await runPipeline(model, recipe.quantize, { engine, ledger, facts, verify: true });
