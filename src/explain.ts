@@ -2,9 +2,10 @@
 import { basename } from 'node:path';
 import { unrollFact } from '../passes/lower-recurrent.js';
 import { originalNames } from '../passes/shorten-names.js';
-import { resolveTargets } from '../targets/index.js';
 import { unlessQuantized } from './compile/came-quantized.js';
+import { resolveRequested } from './compile/each-target.js';
 import { exclusionOf } from './compile/exclusion.js';
+import { noteUnplaced, plugIn, withPlaced } from './compile/plugged.js';
 import { judgeFile, verdictFor } from './compile/provider-verdict.js';
 import { type Specialization, specializeFor } from './compile/specialize.js';
 import { tellWeights } from './compile/weight-request.js';
@@ -13,6 +14,7 @@ import { readModel } from './onnx/read.js';
 import { Ledger, type LedgerNote, type LedgerRow } from './pipeline/ledger.js';
 import type { Engine } from './pipeline/pass.js';
 import { type PassEvent, runPipeline } from './pipeline/run.js';
+import type { QuantcPlugin } from './plugin/plugin.js';
 import { type Precision, precisionFor, recipeFor } from './recipe.js';
 import { createEngine } from './runtime/engine.js';
 import { exclusionFact, targetFact } from './target/facts.js';
@@ -29,6 +31,8 @@ export interface ExplainRequest extends Specialization {
   readonly exclude?: readonly string[];
   /** The file is judged as it stands, without compiling it: for providers that take graphs whole. */
   readonly asIs?: boolean;
+  /** As for `compile`. */
+  readonly plugins?: readonly QuantcPlugin[];
   readonly onPass?: (event: PassEvent, model: Model) => void;
 }
 
@@ -48,13 +52,16 @@ export interface Explanation {
  * @throws QuantcError as `compile` does
  */
 export async function explain(request: ExplainRequest): Promise<Explanation> {
-  const [target] = resolveTargets([request.target ?? 'cpu']);
+  const plugged = plugIn(request.plugins);
+  const [target] = resolveRequested([request.target ?? 'cpu'], plugged.targets);
   if (request.asIs) return explainFile(request, target!);
   const model = readModel(request.model);
   const precision = precisionFor(request.precision ?? 'auto', target!, true, model);
   const { fusions, lowerings, executor } = target!;
-  const recipe = recipeFor(precision, undefined, { fusions, lowerings, beside: executor !== undefined });
+  const rewriting = { fusions, lowerings, beside: executor !== undefined };
+  const recipe = withPlaced(recipeFor(precision, undefined, rewriting, plugged.algorithms), plugged);
   const ledger = new Ledger();
+  noteUnplaced(recipe, plugged, `${precision} for ${target!.name}`, ledger);
   specializeFor(request, model, target, ledger);
   const facts = new Map<string, unknown>();
   targetFact.set({ facts }, profiled(target!, precision));

@@ -119,6 +119,7 @@ const config = v.strictObject({
   ),
   cache: v.optional(v.union([text, v.literal(false)])),
   maxMemory: v.optional(positive),
+  report: v.optional(v.boolean()),
   parallel: v.optional(positive),
 });
 

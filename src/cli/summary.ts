@@ -3,7 +3,13 @@ import { join } from 'node:path';
 import { figureText } from '../compile/budget-figures.js';
 import { REPORT_NAME } from '../compile.js';
 import type { LedgerRow } from '../pipeline/ledger.js';
-import type { ErrorFigures, Evaluation, RefusedTarget, TargetReport } from '../report/report.js';
+import type {
+  ErrorFigures,
+  Evaluation,
+  PluginReport,
+  RefusedTarget,
+  TargetReport,
+} from '../report/report.js';
 import { columns } from './columns.js';
 import { layerTable } from './layer-table.js';
 import { tally } from './ledger-text.js';
@@ -46,6 +52,7 @@ export function summary(report: TargetReport, out: string): string {
   if (report.mix && report.mix.front.length > 1)
     parts.push(section('Mixes of precisions', mixText(report.mix)));
   if (report.weightMix) parts.push(section('Bits of weights', weightMixText(report.weightMix)));
+  if (report.plugins) parts.push(section('Plugins', columns(report.plugins.flatMap(pluginLines))));
   const left = report.ledger.filter(({ precision, reason }) => precision === 'float' && reason !== undefined);
   if (left.length > 0)
     parts.push(section('Left in float', tally(left.map((row) => [row.opType, row.reason!]))));
@@ -68,6 +75,18 @@ export function summary(report: TargetReport, out: string): string {
     ),
   );
   return `${parts.join('\n')}\n`;
+}
+
+/** What each pass of a plugin did, and what else of it was used. */
+function pluginLines({ plugin, passes, target, observer }: PluginReport): string[][] {
+  const lines = passes.map(({ pass, changed, declined }) => [
+    pass,
+    `${counted(changed, 'change')}${declined > 0 ? `, ${declined} declined` : ''}`,
+  ]);
+  if (target !== undefined) lines.push(['target', target]);
+  if (observer !== undefined) lines.push(['ranges', observer]);
+  if (lines.length === 0) lines.push(['nothing', 'no pass of it runs here']);
+  return lines.map((line) => [plugin, ...line]);
 }
 
 const section = (title: string, text: string): string => `${heading(title)}\n${text}`;

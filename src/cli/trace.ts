@@ -30,15 +30,16 @@ export function passTracer(target: string): PassWatcher | undefined {
   // Passes of the second pipeline count on from those of the first.
   let count = 0;
   return (event, model) => {
-    const { pass, milliseconds, changed, changes, declines } = event;
+    const { pass, plugin, milliseconds, changed, changes, declines } = event;
     const told = [
       changed && changes.length === 0 ? 'changed' : '',
       changes.length > 0 ? counted(changes.length, 'change') : '',
       declines.length > 0 ? `${declines.length} declined` : '',
     ];
     const outcome = told.filter((each) => each !== '').join(', ') || '–';
+    const name = plugin === undefined ? pass : `${pass} (${plugin})`;
     write(
-      `${String(count).padStart(3, '0')} ${pass.padEnd(28)} ${milliseconds.toFixed(1).padStart(8)} ms  ${outcome}`,
+      `${String(count).padStart(3, '0')} ${name.padEnd(28)} ${milliseconds.toFixed(1).padStart(8)} ms  ${outcome}`,
     );
     if (level > 1) {
       for (const change of changes) write(`      + ${change}`);

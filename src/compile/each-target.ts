@@ -17,7 +17,7 @@ export function resolveRequested(
   const own = wanted.filter((each): each is Target => typeof each !== 'string');
   return resolveTargets(
     wanted.map((each) => (typeof each === 'string' ? each : each.name)),
-    [...own, ...plugged],
+    [...plugged, ...own],
   );
 }
 

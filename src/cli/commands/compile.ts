@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { loadPlugins } from '../../build/load-plugins.js';
 import { refusedTarget } from '../../compile/each-target.js';
 import { type BindingName, type FormatName, parseBinding, parseFormats } from '../../compile/format-name.js';
 import { type LayoutName, parseLayout } from '../../compile/layout-name.js';
@@ -28,6 +29,7 @@ interface Options extends WeightRequest {
   readonly calib?: string;
   readonly eval?: string;
   readonly ranges?: string;
+  readonly plugin?: readonly string[];
   readonly algorithms?: readonly string[];
   readonly exclude?: readonly string[];
   readonly protect?: readonly string[];
@@ -47,6 +49,7 @@ interface Options extends WeightRequest {
   readonly maxMemory?: number;
   readonly threads?: number;
   readonly cache?: string | false;
+  readonly report?: boolean;
   readonly strict?: boolean;
   readonly bindings?: boolean;
   readonly json?: boolean;
@@ -97,6 +100,11 @@ export function make(): Command {
     .option(
       '--ranges <way>',
       'how activation ranges are chosen: minmax, moving-average[:0.01], percentile[:99.99], entropy, mse[:2], or auto, which judges by the outputs, or the name of an observer of a plugin (default: auto)',
+    )
+    .option(
+      '--plugin <file>',
+      'a module whose default export is a plugin: passes, targets, observers, algorithms of your own; may be repeated',
+      collect,
     )
     .option(
       '--algorithms <names>',
@@ -197,6 +205,7 @@ export function make(): Command {
       "where answers that took long are kept for the next time (default: node_modules/.cache/quantc, else the user's cache)",
     )
     .option('--no-cache', 'keep nothing, and ask for nothing that was kept')
+    .option('--report', 'write quantc.report.html, too: the report as a page, which needs no network')
     .option('--strict', 'take warnings for errors, and nodes that the provider of a mobile target leaves')
     .option('--json', 'print the report, and errors, as one JSON document')
     .addHelpText(
@@ -219,7 +228,10 @@ Exit codes: 0 done, 1 a proof or a budget failed, 2 bad usage or input, 3 a faul
     .action(run);
 }
 
-async function run(model: string, { target, json, dim, format, ...options }: Options): Promise<void> {
+async function run(
+  model: string,
+  { target, json, dim, format, plugin = [], ...options }: Options,
+): Promise<void> {
   const targets = target ?? ['cpu'];
   const traced = traces();
   const progress = await watchProgress(traced ? undefined : process.stderr, targets.length);
@@ -234,6 +246,7 @@ async function run(model: string, { target, json, dim, format, ...options }: Opt
     targets,
     ...(dim && { dims: dim }),
     ...(format && { formats: format }),
+    ...(plugin.length > 0 && { plugins: await loadPlugins(plugin) }),
     ...options,
     onEvent,
   };

@@ -1,5 +1,7 @@
 import { Command } from 'commander';
-import { resolveTargets } from '../../../targets/index.js';
+import { loadPlugins } from '../../build/load-plugins.js';
+import { resolveRequested } from '../../compile/each-target.js';
+import { plugIn } from '../../compile/plugged.js';
 import { coverageRefusal } from '../../compile/provider-verdict.js';
 import type { Specialization } from '../../compile/specialize.js';
 import { QuantcError } from '../../errors/error.js';
@@ -22,6 +24,7 @@ interface Options {
   readonly dim?: Specialization['dims'];
   readonly fix?: Specialization['fix'];
   readonly unroll?: number;
+  readonly plugin?: readonly string[];
   readonly asIs?: boolean;
   readonly strict?: boolean;
   readonly all?: boolean;
@@ -54,6 +57,7 @@ export function make(): Command {
     .option('--strict', 'fail where the provider of a mobile target leaves a node')
     .option('--fix <input=value>', 'as for compile; may be repeated', collectFixed)
     .option('--unroll <steps>', 'as for compile', parseCount)
+    .option('--plugin <file>', 'as for compile; may be repeated', collect)
     .option('--all', 'a row for every node, in graph order')
     .option('--json', 'print one JSON document')
     .addHelpText(
@@ -70,16 +74,22 @@ Next: quantc compile model.onnx --target cpu --calib <data>`,
     )
     .action(async (path: string, options: Options) => {
       const { exclude, precision, dim: dims, fix, unroll, asIs, strict } = options;
-      const targets = resolveTargets([options.target]);
+      const plugins = await loadPlugins(options.plugin ?? []);
+      const targets = resolveRequested([options.target], plugIn(plugins).targets);
       const found: (Explanation | Unexplained)[] = [];
       for (const { name: target } of targets) {
         const onPass = passTracer(target);
-        const request = { model: path, target, precision, exclude, dims, fix, unroll, asIs };
+        const request = { model: path, target, precision, exclude, dims, fix, unroll, asIs, plugins };
         try {
           found.push(await explain({ ...request, ...(onPass && { onPass }) }));
         } catch (thrown) {
           // What one of several cannot do is no reason to be silent of the others.
-          if (targets.length === 1 || !(thrown instanceof QuantcError) || thrown.kind === 'fault')
+          if (
+            targets.length === 1 ||
+            !(thrown instanceof QuantcError) ||
+            thrown.kind === 'fault' ||
+            thrown.place.plugin
+          )
             throw thrown;
           found.push({ target, thrown });
         }
