@@ -13,16 +13,16 @@ import { eachTarget, resolveRequested } from './compile/each-target.js';
 import { compileEngine } from './compile/engine.js';
 import { exclusionOf, widened, withoutBroken } from './compile/exclusion.js';
 import { firstFacts } from './compile/first-facts.js';
-import { algorithmsBeside, tellGrids } from './compile/given-grids.js';
+import { algorithmsBeside, tellGrids, trainingBeside } from './compile/given-grids.js';
 import { emittedName, nameBatch, refuseClash, writeCompanions } from './compile/layout.js';
 import type { Meeting } from './compile/meeting.js';
 import { deliverBeside, refuseForBinding } from './compile/mobile-files.js';
 import { modelFiles } from './compile/model-files.js';
+import { PAGE_NAME, pageOf } from './compile/page-file.js';
 import { noteUnplaced, type Plugged, plugIn, rangesNamed, withPlaced } from './compile/plugged.js';
 import { PluginLog } from './compile/plugin-log.js';
 import { DEFAULT_MEMORY, withPool } from './compile/pool.js';
 import { verdictWithin } from './compile/provider-verdict.js';
-import { trainingBeside } from './compile/given-grids.js';
 import type { CompileEvent, CompileRequest, Stage } from './compile/request.js';
 import { dataFor } from './compile/request-data.js';
 import { stopIfAborted, stoppable } from './compile/samples.js';
@@ -98,11 +98,10 @@ export async function compile(asked: CompileRequest): Promise<TargetReport[]> {
     );
     await writeCompanions(request, reports, staging);
     await writeBindings(request, targets, reports, staging);
-    await staging.write(
-      REPORT_NAME,
-      reportText({ quantc: VERSION, targets: reports, ...(refused.length > 0 && { refused }) }),
-      [request.model],
-    );
+    const told = { quantc: VERSION, targets: reports, ...(refused.length > 0 && { refused }) };
+    const text = reportText(told);
+    await staging.write(REPORT_NAME, text, [request.model]);
+    if (request.report) await staging.write(PAGE_NAME, await pageOf([text]), [request.model]);
     stopIfAborted(request.signal);
     staging.commit();
     return reports;
@@ -238,8 +237,8 @@ async function compileFor(
   const calibration = calibrated.report(request.ranges ?? 'auto', grids, ledger);
   const files: FileFacts[] = [];
   for (const each of names) files.push(await staging.add(each, inputs));
-  const { precision, samples } = data;
   const deflated = await deflatedFor(request, inputs, names.map(place));
+  const { precision, samples } = data;
   const beside = await deliverBeside({ request, target, precision, name, staging, inputs, samples, ledger });
   return {
     model: basename(request.model),
@@ -254,8 +253,8 @@ async function compileFor(
     proof,
     ledger: ledger.rows,
     notes: ledger.notes,
-    ...(mix && { mix }),
     ...(deflated && { deflated }),
+    ...(mix && { mix }),
     ...(weightMix && { weightMix }),
     ...(training && { training }),
     ...(calibration && { calibration }),

@@ -1,6 +1,7 @@
 /** A build: every model of a config, for every target, from what is kept or anew; and all of it put in place at once. */
 import { existsSync, rmSync } from 'node:fs';
 import { dirname, relative, resolve, sep } from 'node:path';
+import { PAGE_NAME, pageOf } from '../compile/page-file.js';
 import { bytesOf, Staging } from '../compile/staging.js';
 import { QuantcError } from '../errors/error.js';
 import { reportText, type TargetReport } from '../report/report.js';
@@ -111,7 +112,7 @@ export async function build(request: BuildRequest = {}): Promise<BuildResult> {
       });
     const inOrder = [...jobs.keys()].map((index) => done.get(index)!);
     const bindings = await bindingsOf(inOrder, config, folder, out, remembered);
-    const { manifest, reports } = await describe(inOrder, outputs, folder, bindings);
+    const { manifest, reports } = await describe(inOrder, outputs, folder, bindings, config.report ?? false);
     staging.commit();
     await placeOutside(bindings, out);
     const read = await Promise.all(jobs.map((job) => readBy(job, remembered)));
@@ -180,6 +181,7 @@ async function describe(
   outputs: Outputs,
   folder: string,
   bindings: readonly WrittenModule[],
+  page: boolean,
 ) {
   const models: Record<string, Record<string, ManifestTarget>> = {};
   const reports: Record<string, TargetReport[]> = {};
@@ -198,8 +200,15 @@ async function describe(
     }
     reports[job.name] = [...(reports[job.name] ?? []), ...own];
   }
-  for (const [name, targets] of Object.entries(reports))
-    await outputs.write(placeOf(name, REPORT_NAME), reportText({ quantc: VERSION, targets }));
+  const texts: string[] = [];
+  for (const [name, targets] of Object.entries(reports)) {
+    const text = reportText({ quantc: VERSION, targets });
+    // On the page models go by the names that the config gives them.
+    if (page)
+      texts.push(reportText({ quantc: VERSION, targets: targets.map((each) => ({ ...each, model: name })) }));
+    await outputs.write(placeOf(name, REPORT_NAME), text);
+  }
+  if (page) await outputs.write(PAGE_NAME, await pageOf(texts));
   for (const { path, text, outside } of bindings) if (!outside) await outputs.write(path, text);
   const manifest: BuildManifest = {
     ...{ quantc: VERSION, models },

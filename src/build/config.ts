@@ -8,6 +8,7 @@ export const MAX_MEMORY = 1 << 30;
 
 /** What is decided for a build as a whole, or by the machine that it runs on. */
 type Shared =
+  | 'report'
   | 'model'
   | 'plugins'
   | 'bindings'
@@ -44,6 +45,8 @@ export interface QuantcConfig {
   readonly cache?: string | false;
   /** Bytes that all compilations may hold together. Default 1 GiB. */
   readonly maxMemory?: number;
+  /** Writes `quantc.report.html`: one page for the whole build. Default false. */
+  readonly report?: boolean;
   /** Compilations at once. Default: half the cores, as far as `maxMemory` allows. */
   readonly parallel?: number;
 }

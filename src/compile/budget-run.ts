@@ -91,6 +91,7 @@ async function keyOf({ request, target, terms }: BudgetRun): Promise<unknown[]> 
     signal,
     out,
     cache,
+    report,
     threads,
     budget,
     strict,
