@@ -17,7 +17,8 @@ export const MODEL = join(import.meta.dirname, '../../models/shapes-cnn/model.on
 /** Files of the app, in a new folder; the cache lies in it. */
 export function makeApp(): string {
   const folder = realpathSync(mkdtempSync(join(tmpdir(), 'quantc-app-')));
-  mkdirSync(join(folder, 'models'));
+  // A package with its packages installed: caches lie in it.
+  for (const each of ['models', 'node_modules']) mkdirSync(join(folder, each));
   copyFileSync(MODEL, join(folder, 'models/net.onnx'));
   writeFileSync(join(folder, 'package.json'), '{ "type": "module" }');
   writeFileSync(
