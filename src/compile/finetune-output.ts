@@ -14,6 +14,7 @@ import { type OnGrid, putOnGrid, scaleIndices } from '../training/fit-grid.js';
 import type { TrainingResult } from '../training/loop.js';
 import type { FinetuneReport } from './finetune.js';
 import type { FinetuneParts } from './finetune-run.js';
+import { activationRows } from './finetune-static.js';
 import { filesOf, Staging } from './staging.js';
 
 export interface FinetuneFiles {
@@ -46,13 +47,13 @@ interface ManifestRow {
 interface Finetuned {
   /** The canonical model with open sizes. */
   readonly model: Model;
-  readonly parts: Pick<FinetuneParts, 'candidates' | 'floats'>;
+  readonly parts: Pick<FinetuneParts, 'candidates' | 'floats' | 'kept' | 'statics'>;
   readonly frozen: ReadonlySet<string>;
   readonly result: TrainingResult;
   /** Goes into the manifest as it is. */
   readonly training: Pick<
     FinetuneReport,
-    'bits' | 'freeze' | 'loss' | 'steps' | 'rate' | 'samples' | 'trials' | 'heldOut'
+    'bits' | 'static' | 'freeze' | 'loss' | 'steps' | 'rate' | 'samples' | 'trials' | 'heldOut'
   >;
 }
 
@@ -87,7 +88,8 @@ export async function writeFinetuned(
     const { axis, blockSize } = own;
     const { integers, low, high, zeroPoint } = counted(put, own, bits);
     rows.push({
-      ...{ name, index, bits, low, high, frozen: frozen.has(name) },
+      // What has fewer is stored in two.
+      ...{ name, index, bits: Math.max(2, Math.ceil(bits)), low, high, frozen: frozen.has(name) },
       ...(axis !== undefined && { axis }),
       ...(blockSize !== undefined && { blockSize }),
     });
@@ -108,7 +110,10 @@ export async function writeFinetuned(
   try {
     const { files: written } = await writeModel(model, staging.path(name));
     for (const { path } of written) await staging.add(basename(path), inputs);
-    const manifest = { ...training, curve: result.curve, weights: rows };
+    const activations = parts.statics && {
+      activations: activationRows(parts.statics, result.trainedScales),
+    };
+    const manifest = { ...training, curve: result.curve, kept: parts.kept, weights: rows, ...activations };
     await staging.write(files.manifest, `${JSON.stringify(manifest, null, 1)}\n`, inputs);
     await staging.write(files.picture, curveSvg(result.curve, training.heldOut), inputs);
     // A fixed date: equal results are equal files.

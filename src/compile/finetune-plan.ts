@@ -4,9 +4,11 @@ import type { Model, Node, Value } from '../ir/graph.js';
 import type { Tensor } from '../ir/tensor.js';
 import type { Grid } from '../training/fake-quant.js';
 import { fittedGrid, putOnGrid } from '../training/fit-grid.js';
+import type { Pace } from '../training/optimizer.js';
 import type { StepOptions, WeightSpec } from '../training/step.js';
 import { nodeRoles, type Role } from '../transformer/index.js';
 import { type ProtectedPrecision, parseProtection, protectedNodes } from '../transformer/protection.js';
+import type { WeightForm } from './finetune-static.js';
 
 /**
  * Weights that are held at their quantized values while the others are trained: none; outputs and values of attention
@@ -41,6 +43,8 @@ export interface GridChoice {
   readonly kept?: ReadonlyMap<string, ProtectedPrecision>;
   /** Elements along the inputs that share a scale; absent: a scale an output channel. */
   readonly blockSize?: number;
+  /** How integer kernels want weights, by name of the initializer; others as `bits` say. */
+  readonly forms?: ReadonlyMap<string, WeightForm>;
 }
 
 /** Axes of a product's weight: along its outputs, and along what is summed over. */
@@ -98,7 +102,10 @@ export function candidatesOf(model: Model, choice: GridChoice): Candidate[] {
     const begun = start?.get(value.name);
     if (begun !== undefined) return [{ ...known, weight: begun.values, grid: begun.grid }];
     const inBlocks = blockSize !== undefined && weight.shape.length === 2;
-    const form = inBlocks ? { bits, axis: first.summed, blockSize } : { bits, axis: first.channels };
+    const integer = choice.forms && { limit: 127, axis: first.channels, ...choice.forms.get(value.name) };
+    const form = inBlocks
+      ? { bits, axis: first.summed, blockSize }
+      : { bits, axis: first.channels, ...integer };
     return [{ ...known, weight, grid: fittedGrid(weight, form) }];
   });
 }
@@ -163,26 +170,50 @@ const isFloatSlot = (node: Node, index: number): boolean =>
 
 /** Scales learn by shares of themselves, a tenth as fast as weights. */
 const SCALE_PACE = { rate: 0.1, relative: true } as const;
+/**
+ * In convolutional networks, where inputs may be bytes or numbers around 0, weights of one layer are a thousand times
+ * those of another: there a step is a share of what a tensor's elements are like, and of a scale itself.
+ */
+const CONVOLUTIONAL_SCALE_PACE = { rate: 0.3, relative: true } as const;
+
+export const isConvolutional = (model: Model): boolean =>
+  [...model.graph.nodes()].some((node) => node.is('Conv') && node.inputs[1]?.isConstant);
+
+/** √(Σ w²/n); of what is all zero, a thousandth. */
+function magnitudeOf(tensor: Tensor): number {
+  const sum = tensor.toFloat32().reduce((total, each) => total + each * each, 0);
+  return Math.sqrt(sum / tensor.count) || 1e-3;
+}
 
 /** What a step trains and holds. */
 export function weightsOf(
   candidates: readonly Candidate[],
   frozen: ReadonlySet<string>,
   floats: readonly string[] = [],
+  student?: Model,
 ): Pick<StepOptions, 'weights' | 'frozen'> {
+  const values = new Map(
+    [...(student?.graph.initializers ?? [])].map((value) => [value.name, value.constant]),
+  );
+  const shares = student !== undefined && isConvolutional(student);
+  const paceOf = (tensor: Tensor | undefined): Pace =>
+    shares && tensor ? { rate: magnitudeOf(tensor) } : {};
   const onGrids = candidates
     .filter(({ name }) => !frozen.has(name))
     .map(
       ({ name, weight: initial, grid }): WeightSpec => ({
         name,
-        pace: {},
+        pace: paceOf(initial),
         initial,
-        quantized: { grid, scales: SCALE_PACE },
+        quantized: { grid, scales: shares ? CONVOLUTIONAL_SCALE_PACE : SCALE_PACE },
       }),
     );
   const held = candidates
     .filter(({ name }) => frozen.has(name))
     .map(({ name, weight, grid }) => [name, putOnGrid(weight, grid).values] as const);
-  const weights = [...onGrids, ...floats.map((name): WeightSpec => ({ name, pace: {} }))];
+  const weights = [
+    ...onGrids,
+    ...floats.map((name): WeightSpec => ({ name, pace: paceOf(values.get(name)) })),
+  ];
   return { weights, frozen: new Map(held) };
 }

@@ -8,8 +8,11 @@ import type { Loss } from '../training/losses.js';
 import { rateAt } from '../training/schedule.js';
 import { type TrainingStep, trainingStep } from '../training/step.js';
 import type { FinetuneRequest } from './finetune.js';
+import { augmented } from './finetune-augment.js';
 import type { Feed, FeedsToTrain } from './finetune-data.js';
 import { type Candidate, FREEZES, type Freeze, frozenNames, weightsOf } from './finetune-plan.js';
+import type { StaticGrids } from './finetune-static.js';
+import { activationsOf } from './finetune-static.js';
 
 /** Gradients are clipped to this norm. */
 const CLIP = 1;
@@ -22,7 +25,7 @@ const TRIAL = 10;
 export interface FinetuneSettings
   extends Pick<
     FinetuneRequest,
-    'seed' | 'batch' | 'threads' | 'checkpoint' | 'signal' | 'onStep' | 'weightDecay'
+    'seed' | 'batch' | 'threads' | 'checkpoint' | 'signal' | 'onStep' | 'weightDecay' | 'augment'
   > {
   readonly steps: number;
   readonly rate: number;
@@ -32,8 +35,12 @@ export interface FinetuneParts {
   readonly settings: FinetuneSettings;
   readonly student: Model;
   readonly candidates: readonly Candidate[];
+  /** Weights that stay in 16 bits. */
+  readonly kept: readonly string[];
   /** What learns beside them and stays float. */
   readonly floats: readonly string[];
+  /** Grids of activations, for static integers. */
+  readonly statics?: StaticGrids;
   readonly feeds: FeedsToTrain;
   readonly loss: Loss;
   /** What decides all of its samples. */
@@ -60,10 +67,11 @@ export class Finetuning {
   }
 
   #step(frozen: ReadonlySet<string>): TrainingStep {
-    const { student, candidates, floats, loss, settings } = this.#parts;
+    const { student, candidates, floats, loss, settings, statics } = this.#parts;
     const { weightDecay } = settings;
     return trainingStep(student, {
-      ...weightsOf(candidates, frozen, floats),
+      ...weightsOf(candidates, frozen, floats, student),
+      ...(statics && { activations: activationsOf(statics, student) }),
       loss,
       teacher: student,
       optimizer: { kind: 'adamw', ...(weightDecay && { weightDecay }) },
@@ -90,8 +98,9 @@ export class Finetuning {
     }
   }
 
-  #batch(step: number): Promise<Feed> {
-    return this.#parts.feeds.batchOf(this.#parts.settings.seed ?? 1, step);
+  async #batch(step: number): Promise<Feed> {
+    const { seed = 1, augment = [] } = this.#parts.settings;
+    return augmented(await this.#parts.feeds.batchOf(seed, step), augment, seed, step);
   }
 
   heldOut(step: TrainingStep, values: ReadonlyMap<string, Tensor>): Promise<number> {
@@ -114,8 +123,8 @@ export class Finetuning {
   }
 
   train(step: TrainingStep, phase: string, steps: number): Promise<TrainingResult> {
-    const { rate, threads, seed = 1, batch, checkpoint, signal, onStep } = this.#parts.settings;
-    const key = JSON.stringify([phase, this.#parts.digest, seed, batch]);
+    const { rate, threads, seed = 1, batch, augment, checkpoint, signal, onStep } = this.#parts.settings;
+    const key = JSON.stringify([phase, this.#parts.digest, seed, batch, augment ?? []]);
     return train(step, {
       steps,
       batch: (index) => this.#batch(index),

@@ -10,11 +10,14 @@ import type { Model } from '../ir/graph.js';
 import { readModel } from '../onnx/read.js';
 import type { CurvePoint } from '../training/curve.js';
 import type { Loss } from '../training/losses.js';
+import type { Augmentation } from './finetune-augment.js';
 import { dataToTrain, feedsToTrain, sizesOf } from './finetune-data.js';
+import { defaultsFor } from './finetune-defaults.js';
 import { type FinetuneFiles, writeFinetuned } from './finetune-output.js';
 import { bitsFor, candidatesOf, type Freeze, floatsOf, keptWeights, type Start } from './finetune-plan.js';
 import { type FinetuneParts, Finetuning, stopped } from './finetune-run.js';
 import { roundedStarts, type StartMethod } from './finetune-start.js';
+import { type StaticGrids, staticGrids } from './finetune-static.js';
 import { canonicalCopy, trainableModel } from './trainable.js';
 
 export interface FinetuneRequest {
@@ -28,6 +31,13 @@ export interface FinetuneRequest {
   readonly out: string;
   /** 2 to 8. */
   readonly bits: number;
+  /**
+   * Name of the target whose integer kernels the model is for: activations too are put on the grids that they will have
+   * there (static int8), and weights on those that these kernels read. Absent: weights alone.
+   */
+  readonly static?: string;
+  /** How pictures are moved at random before each step; default not at all. */
+  readonly augment?: readonly Augmentation[];
   /** Elements along the inputs of a product that share a scale; absent: one scale an output channel. */
   readonly blockSize?: number;
   /** What is kept in 8 or 16 bits, as of `compile --protect`: `ov:int8`, `lm-head`. */
@@ -38,7 +48,7 @@ export interface FinetuneRequest {
   readonly startFrom?: StartMethod;
   /** `auto`: each is tried for a tenth of the steps, and the one with the least held-out loss is taken. */
   readonly freeze: Freeze | 'auto';
-  /** Default: by bits, see {@link DEFAULTS}. */
+  /** Default: by bits, see `finetune-defaults.ts`. */
   readonly steps?: number;
   /** The highest learning rate; it falls as a cosine. Default: by bits. */
   readonly rate?: number;
@@ -62,6 +72,8 @@ export interface FinetuneRequest {
 export interface FinetuneReport {
   readonly model: string;
   readonly bits: number;
+  /** The target whose grids activations were put on, and how many grids. */
+  readonly static?: { readonly target: string; readonly precision: string; readonly grids: number };
   readonly blockSize?: number;
   readonly freeze: Freeze;
   readonly loss: Loss;
@@ -83,15 +95,6 @@ export interface FinetuneReport {
   readonly files: FinetuneFiles;
 }
 
-/** Steps and highest rates by bits: the fewer, the farther weights have to go. */
-const DEFAULTS: Readonly<Record<number, { steps: number; rate: number }>> = {
-  1: { steps: 1200, rate: 2e-3 },
-  1.58: { steps: 1200, rate: 2e-3 },
-  2: { steps: 800, rate: 2e-3 },
-  3: { steps: 400, rate: 1e-3 },
-};
-const OTHERS = { steps: 200, rate: 5e-4 };
-
 /** A finetuning that could begin, and what it was made of. */
 export interface PreparedFinetuning {
   readonly run: Finetuning;
@@ -107,10 +110,12 @@ export interface PreparedFinetuning {
  */
 export async function finetune(request: FinetuneRequest): Promise<FinetuneReport> {
   const { run, parts, open } = await prepareFinetuning(request);
-  const { settings, candidates, feeds, loss } = parts;
-  const trials = request.freeze === 'auto' ? await run.trials() : [];
+  const { settings, candidates, feeds, loss, statics } = parts;
+  // Freezing is of attention's parts; what has activations on grids too wants all of its weights to make up for them.
+  const asked = request.freeze === 'auto' && statics !== undefined ? 'none' : request.freeze;
+  const trials = asked === 'auto' ? await run.trials() : [];
   const best = [...trials].sort((a, b) => a.heldOut - b.heldOut)[0];
-  const freeze = best?.freeze ?? (request.freeze as Freeze);
+  const freeze = best?.freeze ?? (asked as Freeze);
   const { step, frozen } = await run.stepFor(freeze);
   const before = await run.heldOut(step, new Map(step.slots.map((slot) => [slot.input, slot.initial])));
   const result = await run.train(step, freeze, settings.steps);
@@ -119,6 +124,9 @@ export async function finetune(request: FinetuneRequest): Promise<FinetuneReport
   if (!(after < before)) throw worse(before, after);
   const training = {
     bits: request.bits,
+    ...(statics && {
+      static: { target: statics.target, precision: statics.precision, grids: statics.activations.length },
+    }),
     ...(request.blockSize !== undefined && { blockSize: request.blockSize }),
     freeze,
     loss,
@@ -144,6 +152,7 @@ export async function finetune(request: FinetuneRequest): Promise<FinetuneReport
 
 /** Everything up to the first step: samples, weights where they start, and what learns. Errors as of {@link finetune}. */
 export async function prepareFinetuning(request: FinetuneRequest): Promise<PreparedFinetuning> {
+  refuseWithStatic(request);
   const model = readModel(request.model);
   const sets = await dataToTrain(request, model);
   const feeds = await feedsToTrain(sets, request.batch, (request.labels ?? 0) > 0);
@@ -151,7 +160,13 @@ export async function prepareFinetuning(request: FinetuneRequest): Promise<Prepa
   const loss = lossFor(student, request);
   const open = await canonicalCopy(model);
   const kept = keptWeights(student, request.protect ?? []);
-  const choice = { bits: request.bits, kept, ...(request.blockSize && { blockSize: request.blockSize }) };
+  const statics = await staticsFor(request, model, feeds.trained);
+  const choice = {
+    bits: request.bits,
+    kept,
+    ...(request.blockSize && { blockSize: request.blockSize }),
+    ...(statics && { forms: statics.weights }),
+  };
   const start = await startsFor(request, open, feeds.trained, (name) => bitsFor(choice, name));
   const candidates = candidatesOf(student, { ...choice, start });
   if (candidates.length === 0) {
@@ -161,24 +176,57 @@ export async function prepareFinetuning(request: FinetuneRequest): Promise<Prepa
       { place: { file: request.model } },
     );
   }
-  const { steps, rate } = DEFAULTS[request.bits] ?? OTHERS;
+  const { steps, rate } = defaultsFor(student, request.bits);
   const parts: FinetuneParts = {
     settings: { ...request, steps: request.steps ?? steps, rate: request.rate ?? rate },
     ...{ student, candidates, feeds, loss },
+    ...(statics && { statics }),
+    kept: [...kept].filter(([, precision]) => precision === 'fp16').map(([name]) => name),
     floats: request.floats === false ? [] : floatsOf(student, open),
     digest: sets.map((set) => set.digest()).join('+'),
   };
   return { run: new Finetuning(parts), parts, open };
 }
 
+async function staticsFor(
+  { static: target, threads, signal }: FinetuneRequest,
+  model: Model,
+  data: DataSet,
+): Promise<StaticGrids | undefined> {
+  if (target === undefined) return undefined;
+  return staticGrids(model, target, data.rebatched(1), {
+    ...(threads !== undefined && { threads }),
+    ...(signal && { signal }),
+  });
+}
+
+/** What integer kernels have no form for. */
+function refuseWithStatic({
+  static: target,
+  blockSize,
+  protect = [],
+  startFrom = 'auto',
+}: FinetuneRequest): void {
+  if (target === undefined) return;
+  const wrong =
+    (blockSize !== undefined && 'blocks of weights') ||
+    (protect.length > 0 && 'weights that are kept in other bits') ||
+    (startFrom !== 'auto' && startFrom !== 'rtn' && `a start from ${startFrom}`);
+  if (!wrong) return;
+  throw new QuantcError('E_FINETUNE_STATIC', `static integers know no ${wrong}`, {
+    kind: 'usage',
+    hint: 'Leave it out, or train weights alone, without --static.',
+  });
+}
+
 /** Where weights start: what the request says of them, else where its method leaves them. */
 async function startsFor(
-  { start, startFrom = 'auto', blockSize, threads }: FinetuneRequest,
+  { start, startFrom = 'auto', blockSize, threads, static: target }: FinetuneRequest,
   open: Model,
   data: DataSet,
   bitsOf: (name: string) => number | undefined,
 ): Promise<ReadonlyMap<string, Start>> {
-  if (startFrom === 'rtn') return start ?? new Map();
+  if (startFrom === 'rtn' || target !== undefined) return start ?? new Map();
   const found = await roundedStarts(open, data, {
     method: startFrom === 'auto' ? 'gptq' : startFrom,
     bitsOf: (name) => (start?.has(name) ? undefined : bitsOf(name)),

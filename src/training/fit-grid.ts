@@ -6,9 +6,11 @@ import { type Grid, weightGrid } from './fake-quant.js';
 /** What a grid is to be like. */
 export interface GridForm {
   readonly bits: number;
-  /** The axis along which scales differ (channels), or that is cut in blocks. */
-  readonly axis: number;
+  /** The axis along which scales differ (channels), or that is cut in blocks; absent: one scale for all. */
+  readonly axis?: number;
   readonly blockSize?: number;
+  /** The largest magnitude of its integers, where it is less than the bits have room for. */
+  readonly limit?: number;
 }
 
 /** Round to even, as ONNX rounds. */
@@ -69,10 +71,12 @@ const SHRINK = Array.from({ length: 41 }, (_, at) => (50 - at) / 50);
  * @throws QuantcError E_TRAINING_GRID for bits that make no grid, an axis that is not there, or weights that are not finite
  */
 export function fittedGrid(weight: Tensor, form: GridForm): Grid {
-  const ends = weightGrid(form.bits);
+  const { axis, blockSize, limit = Number.POSITIVE_INFINITY } = form;
+  const full = weightGrid(form.bits);
+  const ends = { ...full, low: Math.max(full.low, -limit), high: Math.min(full.high, limit) };
   const values = weight.toFloat32();
-  const { axis, blockSize } = form;
-  if (axis >= weight.shape.length || axis < -weight.shape.length || !values.every(Number.isFinite)) {
+  const rank = weight.shape.length;
+  if ((axis !== undefined && (axis >= rank || axis < -rank)) || !values.every(Number.isFinite)) {
     throw new QuantcError(
       'E_TRAINING_GRID',
       `${weight.name} has no axis ${axis}, or elements that are not finite`,
@@ -108,7 +112,12 @@ export function fittedGrid(weight: Tensor, form: GridForm): Grid {
       scale[at] = trial[at]!;
     }
   }
-  return { ...ends, scale: Tensor.floats(scale, shape), axis, ...(blockSize !== undefined && { blockSize }) };
+  return {
+    ...ends,
+    scale: Tensor.floats(scale, shape),
+    ...(axis !== undefined && { axis }),
+    ...(blockSize !== undefined && { blockSize }),
+  };
 }
 
 /** A weight on a grid: its integers, and the float32 that they stand for. */

@@ -35,7 +35,7 @@ export interface WeightSpec {
 /** A value between nodes of the student. */
 export interface GridValue {
   readonly name: string;
-  /** Names of the nodes that read it on its grid; absent: all do, and what leaves the graph is on it too. */
+  /** First outputs of the nodes that read it on its grid; absent: all do, and what leaves the graph is on it too. */
   readonly readers?: readonly string[];
 }
 
@@ -130,7 +130,7 @@ function scaleOf(
 
 /** Readers of a value read its fake quantization: those named, or all, and then it leaves the graph so too. */
 function onGrid(emit: Emitter, value: Value, scale: Value, grid: Grid, wanted?: readonly string[]): void {
-  const readers = [...value.uses].filter(({ node }) => wanted?.includes(node.name) ?? true);
+  const readers = [...value.uses].filter(({ node }) => wanted?.includes(node.outputs[0]!.name) ?? true);
   const quantized = fakeQuantized(emit, value, scale, grid);
   for (const { node, index } of readers) setInput(node, index, quantized);
   if (wanted !== undefined || !value.isOutput) return;

@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { type FinetuneReport, type FinetuneRequest, finetune } from '../../compile/finetune.js';
+import { AUGMENTATIONS, type Augmentation } from '../../compile/finetune-augment.js';
 import { FREEZES } from '../../compile/finetune-plan.js';
 import { STARTS, type StartMethod } from '../../compile/finetune-start.js';
 import { QuantcError } from '../../errors/error.js';
@@ -10,9 +11,12 @@ import { interruptible } from '../interrupt.js';
 import { parseCount } from '../quantity.js';
 import { heading, print, printJson } from '../terminal.js';
 
-interface Options extends Omit<FinetuneRequest, 'model' | 'bits' | 'blockSize' | 'start' | 'startFrom'> {
+interface Options
+  extends Omit<FinetuneRequest, 'model' | 'bits' | 'blockSize' | 'start' | 'startFrom' | 'static'> {
   readonly start: StartMethod;
-  readonly bits: number;
+  readonly static?: boolean;
+  readonly target: string;
+  readonly bits?: number;
   readonly blockSize: number;
   readonly json?: boolean;
 }
@@ -40,9 +44,19 @@ export function make(): Command {
     .requiredOption('--out <file>', 'the .onnx to write; its grids are written beside it')
     .option(
       '--bits <n>',
-      'bits of weights: 2 to 8; 1.58, which is −1, 0 and 1; or 1, signs alone. The last two are stored in 2',
+      'bits of weights: 2 to 8; 1.58, which is −1, 0 and 1; or 1, signs alone. The last two are stored in 2 ' +
+        '(default: 4; with --static 8)',
       parseBits,
-      4,
+    )
+    .option(
+      '--static',
+      'activations too, on the grids that the integer kernels of --target will have (static int8)',
+    )
+    .option('--target <name>', 'with --static: whose kernels', 'cpu')
+    .option(
+      '--augment <kinds>',
+      `move pictures at random before each step: ${AUGMENTATIONS.join(', ')}, or both with a comma`,
+      parseAugment,
     )
     .option('--block-size <n>', 'elements that share a scale; 0: one scale an output channel', parseBlock, 0)
     .option(
@@ -80,6 +94,9 @@ Examples
   quantc finetune decoder.onnx --calib data/ --out decoder-w3.onnx --bits 3
   quantc finetune decoder.onnx --calib data/ --own-texts 256 --out w4.onnx --protect lm-head:int8 --checkpoint run/
   quantc finetune cnn.onnx --calib data/ --out cnn-w4.onnx --bits 4 --batch 16
+  quantc finetune cnn.onnx --calib data/ --out cnn-int8.onnx --static --batch 32
+  quantc finetune cnn.onnx --calib data/ --out cnn-a8w4.onnx --static --bits 4 --augment flip,shift --batch 32
+  quantc compile cnn-a8w4.onnx --target cpu     (takes the grids that lie beside it; no samples are needed)
 
 Next: quantc compare decoder.onnx decoder-w3.onnx --eval data/`,
     )
@@ -98,6 +115,17 @@ function parseShare(text: string): number {
   const number = Number(text);
   if (text.trim() !== '' && number >= 0 && number <= 1) return number;
   throw new QuantcError('E_CLI_VALUE', `"${text}" is no number from 0 to 1`, { kind: 'usage' });
+}
+
+function parseAugment(text: string): Augmentation[] {
+  return text.split(',').map((each) => {
+    const found = AUGMENTATIONS.find((kind) => kind === each.trim());
+    if (found !== undefined) return found;
+    throw new QuantcError('E_CLI_VALUE', `there is no way "${each}" to move pictures`, {
+      kind: 'usage',
+      hint: `Ways: ${AUGMENTATIONS.join(', ')}.`,
+    });
+  });
 }
 
 function parseStart(text: string): StartMethod {
@@ -122,7 +150,10 @@ function parseFreeze(text: string): FinetuneRequest['freeze'] {
   });
 }
 
-async function run(model: string, { json, blockSize, start, ...options }: Options): Promise<void> {
+async function run(
+  model: string,
+  { json, blockSize, start, static: isStatic = false, target, bits = isStatic ? 8 : 4, ...options }: Options,
+): Promise<void> {
   const onStep = ({ step, loss, norm, rate }: CurvePoint, phase: string, steps: number): void => {
     if (json || (step % Math.max(1, Math.floor(steps / SHOWN)) !== 0 && step !== steps - 1)) return;
     process.stderr.write(
@@ -130,7 +161,16 @@ async function run(model: string, { json, blockSize, start, ...options }: Option
     );
   };
   const report = await interruptible((signal) =>
-    finetune({ ...options, model, startFrom: start, ...(blockSize > 0 && { blockSize }), signal, onStep }),
+    finetune({
+      ...options,
+      model,
+      bits,
+      ...(isStatic && { static: target }),
+      startFrom: start,
+      ...(blockSize > 0 && { blockSize }),
+      signal,
+      onStep,
+    }),
   );
   if (json) printJson(report);
   else print(text(report));
@@ -139,7 +179,7 @@ async function run(model: string, { json, blockSize, start, ...options }: Option
 const number = (value: number): string => value.toPrecision(4);
 
 function text(report: FinetuneReport): string {
-  const { bits, blockSize, freeze, heldOut, samples, trials, weights, files } = report;
+  const { bits, blockSize, freeze, heldOut, samples, trials, weights, files, static: on } = report;
   const grid = blockSize ? `blocks of ${blockSize}` : 'one scale a channel';
   const kept = weights.filter(({ frozen }) => frozen).length;
   const rows = [
@@ -149,6 +189,7 @@ function text(report: FinetuneReport): string {
   ];
   return [
     heading(`${report.model}: ${weights.length} weights of ${bits} bits, ${grid}`),
+    ...(on ? [`activations on ${on.grids} grids, as ${on.precision} of ${on.target} has them`] : []),
     `freeze ${freeze}: ${kept} held, ${weights.length - kept} trained on ${samples.trained} samples`,
     `\nloss on ${samples.heldOut} samples held out`,
     columns(rows),
