@@ -95,8 +95,12 @@ export function viteParts(
         // Vite may have taken the base off.
         const path = decodeURIComponent((request.url ?? '').split('?', 1)[0]!);
         const [, name] = path.split(`/${SERVED}`);
-        const bytes = name === undefined ? undefined : served.get(name);
-        if (bytes === undefined) next();
+        if (name === undefined) {
+          next();
+          return;
+        }
+        const bytes = served.get(name);
+        if (bytes === undefined) response.writeHead(404).end();
         else serve(bytes, request, response);
       });
     },
