@@ -7,10 +7,11 @@ import { isProfile } from '../target/profiled.js';
 import type { Target } from '../target/target.js';
 import { type FixedDim, withDims } from './dims.js';
 import { checkFixed } from './fixed-inputs.js';
+import { givenGrids } from './given-grids.js';
 import { halfOf } from './halves.js';
 import { ownTexts, type Remember } from './own-texts.js';
-import type { CompileRequest } from './request.js';
 import { asksForDeflated } from './prune-request.js';
+import type { CompileRequest } from './request.js';
 import { oneByOne, randomSamples } from './samples.js';
 
 /** What was opened for a request: targets, and the mixes of a budget, are compiled one after the other on the same data. */
@@ -68,20 +69,23 @@ export async function dataFor(
       `without --calib, ${seen.count} samples of --eval gave the ranges and chose the mix; the score is that of the other ${unseen.count}`,
     );
     const precision = target.whole ? precisionFor('auto', target, true, model) : 'int8';
-    return { precision, ranges: seen, samples: seen, evaluation: unseen };
+    return { precision, ranges: seen, samples: seen, evaluation: unseen, given: undefined };
   }
   if (calib && evaluation && calib.source === evaluation.source && sameSamples(calib, evaluation)) {
     ledger.note('warning', 'W_EVAL_SEEN', 'the score is taken on the very samples that calibration sees');
   }
-  const precision = precisionFor(request.precision ?? 'auto', target, calib !== undefined, model);
+  // What was trained on grids brings its ranges along.
+  const given = givenGrids(request.model, model);
+  const trained = given !== undefined && given.activations.size > 0;
+  const precision = precisionFor(request.precision ?? 'auto', target, trained || calib !== undefined, model);
   // What is quantized without ranges is rounded by samples all the same, where there are some.
   const rounds = precision !== 'float' || asksForDeflated(request);
   const own = await ownTexts(request, precision, model, ledger, remember);
   const taken = calib && rounds ? await oneByOne(calib, model) : own?.whole;
   const isStatic = precision === 'int8' || isProfile(precision);
-  const ranges = isStatic ? (taken ?? randomSamples(model, true, ledger)) : taken;
+  const ranges = isStatic && !trained ? (taken ?? randomSamples(model, true, ledger)) : taken;
   const samples = calib ?? evaluation ?? own?.beginnings ?? ranges ?? randomSamples(model, false, ledger);
-  return { precision, ranges, samples, evaluation };
+  return { precision, ranges, samples, evaluation, given };
 }
 
 /** A budget needs samples to search on: where there are none but those for the score, they are shared out. */
