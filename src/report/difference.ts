@@ -48,7 +48,7 @@ export function difference(before: Report, after: Report): TargetChange[] {
   ];
 }
 
-const titleOf = ({ target, shape }: TargetReport): string =>
+export const titleOf = ({ target, shape }: TargetReport): string =>
   shape === undefined ? target : `${target}, ${shape}`;
 
 function changeOf(before: TargetReport, after: TargetReport): Omit<TargetChange, 'model' | 'target'> {

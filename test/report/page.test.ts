@@ -68,7 +68,8 @@ describe('report page', () => {
     const page = reportPage(report(target('cpu-x64'), target('webgpu')));
     for (const said of [
       '4 MB',
-      '0.28× of float', '1.1 MB',
+      '0.28× of float',
+      '1.1 MB',
       '91.00 %',
       '90.50 %',
       '31.4 dB',
