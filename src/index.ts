@@ -6,10 +6,20 @@ import type { CompileRequest } from './compile.js';
 import type { TargetReport } from './report/report.js';
 
 export { type DifferentiateOptions, differentiate } from './autodiff/differentiate.js';
+// Types that those above speak of.
+export type { Backward, GradientRule, Gradients } from './autodiff/rule.js';
 export { GRADIENT_RULES, hasGradient } from './autodiff/rules/index.js';
 export type { BuildRequest, BuildResult } from './build/build.js';
+export type { BuildBindings } from './build/build-bindings.js';
 export type { ModelConfig, ModelOptions, QuantcConfig } from './build/config.js';
+export type { BuildEvent } from './build/events.js';
+export type { BuildManifest, ManifestTarget } from './build/manifest.js';
+export type { BindingsSettings } from './compile/declared-runtimes.js';
 export type { FinetuneReport, FinetuneRequest } from './compile/finetune.js';
+export type { FinetuneFiles } from './compile/finetune-output.js';
+export type { Start as FinetuneStart } from './compile/finetune-plan.js';
+export type { RangeMethod } from './compile/range-method.js';
+export type { Stage as CompileStage } from './compile/request.js';
 export type { CompileEvent, CompileRequest } from './compile.js';
 export { type ErrorPlace, QuantcError } from './errors/error.js';
 export * from './ir/attribute.js';
@@ -21,19 +31,23 @@ export * from './ir/edit.js';
 export { Graph, LocalFunction, Model, Node, Value } from './ir/graph.js';
 export { type InlineOptions, inlineGraph } from './ir/inline.js';
 export { largestMagnitude } from './ir/magnitude.js';
-export type { GramSum, MatrixEngine, MatrixProduct } from './ir/matrix.js';
+export type { Floats as MatrixFloats, GramSum, MatrixEngine, MatrixProduct } from './ir/matrix.js';
 export { type HalfType, narrowed } from './ir/narrowed.js';
 export * from './ir/real.js';
 export { scaledAlong } from './ir/scaled.js';
 export * from './ir/scope.js';
 export * from './ir/shape.js';
+export type { FileRange, TensorOptions } from './ir/tensor.js';
 export { Tensor, type TensorJob, type TensorSource } from './ir/tensor.js';
 export { isTransposeOf } from './ir/transposed.js';
 export * from './ir/type.js';
 export { type Problem, verify } from './ir/verify.js';
 export { type EncodeOptions, encodeModel, encodeTensor } from './onnx/encode.js';
 export type { ExternalPlace } from './onnx/external-data.js';
+export type { ExternalChoice } from './onnx/external-layout.js';
+export type { PlaceTensor } from './onnx/place-write.js';
 export { decodeModel, decodeTensor, readModel } from './onnx/read.js';
+export type { LocateTensor } from './onnx/tensor-proto.js';
 export { type WriteOptions, type WrittenFile, writeModel } from './onnx/write.js';
 export { type FactKey, factKey } from './pipeline/fact.js';
 export { decibels, type Judge, type JudgeOptions, type NoiseMetric } from './pipeline/judge.js';
@@ -59,6 +73,7 @@ export {
 export type { RangeObserver, SeenValue } from './plugin/range-observer.js';
 export * from './quant/affine.js';
 export { biasScaleFloor, type QuantizedBias, quantizeBias, quantizedBias } from './quant/bias.js';
+export type { BlockGrid } from './quant/block-fit.js';
 export {
   type BlockFit,
   fitBlock,
@@ -103,6 +118,7 @@ export {
 } from './quant/round-blocks.js';
 export { simulatedBytes, simulatedWeight, Widened } from './quant/simulate.js';
 export * from './quant/sparsity.js';
+export type { WeightJobParameters } from './quant/weight.js';
 export {
   QUANTIZE_WEIGHT,
   type QuantizedWeight,
@@ -112,18 +128,40 @@ export {
   weightJob,
 } from './quant/weight.js';
 export type {
+  BudgetFigure,
+  BudgetMeasure,
+  BudgetReport,
+  CalibrationReport,
   ErrorFigures,
   Evaluation,
   FileFacts,
+  ObservedValue,
   PluginPassReport,
   PluginReport,
   Proof,
+  RefusedTarget,
   Report,
+  SpreadFigures,
   TargetReport,
 } from './report/report.js';
+export type { TrainingReport } from './report/training.js';
+export type { Binding as SlotBinding, RequiredBinding as RequiredSlotBinding } from './rewrite/binding.js';
 export { type Bindings, type Bound, constant, node, scalar, value } from './rewrite/binding.js';
-export type { Pattern, PatternBuilder, PatternInput, Slot, Slots } from './rewrite/pattern.js';
+export type {
+  NodePattern,
+  OutputPattern,
+  Pattern,
+  PatternArguments,
+  PatternBuilder,
+  PatternInput,
+  PatternOperator,
+  Slot,
+  SlotName,
+  Slots,
+} from './rewrite/pattern.js';
+export type { PlannedNode, ReplacementArguments, ReplacementOperator } from './rewrite/replacement.js';
 export { PlannedValue, type ReplacementBuilder, type ReplacementInput } from './rewrite/replacement.js';
+export type { Refusal as RewriteRefusal, Rule as RewriteRule } from './rewrite/rewrite.js';
 export {
   no,
   type RewriteOptions,
@@ -180,7 +218,9 @@ export {
   printType,
 } from './text/print.js';
 export { tfliteForm, tfliteOperators } from './tflite/form.js';
+export type { Given as ProbeInputs } from './transformer/cone.js';
 export * from './transformer/index.js';
+export type { Upstream as ProjectionSource } from './transformer/projection.js';
 
 /**
  * Compiles a model for each target: writes the proven files and their report, and answers with the report. Loaded when

@@ -60,6 +60,7 @@ const LAYERS: readonly (readonly [area: string, mayImport: readonly string[]])[]
   // A user's pass or target is the equal of ours: both see the public face and nothing else.
   ['passes', ['src/index.ts']],
   ['targets', ['src/index.ts']],
+  ['src/testing', ['src/errors', 'src/ir', 'src/text', 'src/pipeline', 'src/target', 'src/runtime']],
   ['src/codegen', ['src/errors', 'src/ir', 'src/pipeline']],
   ['src/report', ['src/errors', 'src/ir', 'src/quant', 'src/pipeline', 'src/target', 'src/calibration']],
   ['src/compile', ['*']],
@@ -79,6 +80,15 @@ const HANDED_ON = [
   'src/report/report.ts',
   'src/build/config.ts',
   'src/build/build.ts',
+  'src/build/build-bindings.ts',
+  'src/build/events.ts',
+  'src/build/manifest.ts',
+  'src/compile/declared-runtimes.ts',
+  'src/compile/finetune-output.ts',
+  'src/compile/finetune-plan.ts',
+  'src/compile/range-method.ts',
+  'src/compile/request.ts',
+  'src/report/training.ts',
 ];
 
 /** The composition root: what puts the parts together, and is the only one that knows them all. */
