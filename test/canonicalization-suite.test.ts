@@ -3,7 +3,7 @@ import { canonicalization } from '../passes/index.js';
 import { Ledger, runPipeline } from '../src/index.js';
 import { readModel } from '../src/onnx/read.js';
 import { createEngine } from '../src/runtime/engine.js';
-import { differenceOf } from './outputs.js';
+import { differenceOf } from '../src/testing/closeness.js';
 import { answers, families, originalAnswers, type SuiteCase, suiteCases } from './suite.js';
 
 /** Cases that onnxruntime-node runs before the passes, and so must run after them. */

@@ -5,7 +5,8 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { goldenCases, goldenText, readCase } from './golden.js';
+import { graphText } from '../src/testing/index.js';
+import { goldenCases, readCase } from './golden.js';
 import { transform } from './golden-run.js';
 
 if (process.env['CI']) throw new Error('golden files are not updated by continuous integration');
@@ -16,7 +17,7 @@ for (const each of goldenCases()) {
   if (!`${each.pass}/${each.name}/`.startsWith(wanted && `${wanted}/`)) continue;
   const model = readCase(each);
   await transform(model, each);
-  const text = goldenText(model, each.config);
+  const text = graphText(model, each.config);
   if (text === each.expected) continue;
   writeFileSync(join(each.folder, 'expected.onnxtxt'), text);
   console.log(`${each.pass}/${each.name}: ${each.expected === undefined ? 'new' : 'changed'}`);

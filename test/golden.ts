@@ -5,12 +5,12 @@
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Model, type Pass, printModel, type Tensor, type Value } from '../src/index.js';
-import { filledTensor } from '../src/text/fill.js';
+import type { Model, Pass } from '../src/index.js';
+import type { Closeness, FeedLaws } from '../src/testing/index.js';
 import { parseModel } from '../src/text/parse.js';
 
 /** What a case may say of itself; the defaults suit a pass that changes no result. */
-export interface CaseConfig {
+export interface CaseConfig extends Closeness, FeedLaws {
   /** Passes to run instead of the one that the folder is named for. */
   readonly passes?: readonly string[];
   /** Target whose table passes that quantize read, by name; ranges are observed over the case's own inputs. */
@@ -21,16 +21,8 @@ export interface CaseConfig {
   readonly fires?: boolean;
   /** Code of the verifier's problem that the input has, for a pass that mends it. */
   readonly mends?: string;
-  /** Largest difference between outputs, absolute for values up to 1 and relative beyond. Default 1e-5. */
-  readonly tolerance?: number;
-  /** A floor on the signal-to-noise ratio in dB, in the place of a tolerance, for passes that quantize. */
-  readonly sqnr?: number;
   /** Why ONNX Runtime cannot run the models; without it they are run. */
   readonly unrunnable?: string;
-  /** Sizes of named dimensions of the inputs; others are 2. */
-  readonly dims?: Readonly<Record<string, number>>;
-  /** Laws that inputs are drawn by (see `src/text/fill.ts`), by name. Default: normal for floats, 0 to 4 for integers. */
-  readonly inputs?: Readonly<Record<string, string>>;
   /** `true`: types of inner values are part of what is expected. */
   readonly types?: boolean;
 }
@@ -91,32 +83,4 @@ export async function loadPass(name: string): Promise<Pass> {
 export function readCase(each: GoldenCase): Model {
   if (each.input === undefined) throw new Error(`${each.folder} has no input.onnxtxt`);
   return parseModel(each.input, { file: join(each.folder, 'input.onnxtxt') });
-}
-
-/** How a model is written into an expected file: constants over 64 bytes as digests, inferred types left out. */
-export const goldenText = (model: Model, config: CaseConfig): string =>
-  printModel(model, { elide: 64, types: config.types ?? false });
-
-/** Seeded tensors for every input that has no default; `draw` tells one set from the next. */
-export function feedsOf(model: Model, config: CaseConfig, draw: number): Record<string, Tensor> {
-  const feeds: Record<string, Tensor> = {};
-  for (const [index, value] of model.graph.inputs.entries()) {
-    if (value.constant === undefined) feeds[value.name] = drawInput(value, config, 100 * draw + index + 1);
-  }
-  return feeds;
-}
-
-function drawInput(value: Value, config: CaseConfig, seed: number): Tensor {
-  const { dtype, shape } = value;
-  if (dtype === undefined || shape === undefined) {
-    throw new Error(`input ${value.name} has no type that a tensor could be drawn for: set "unrunnable"`);
-  }
-  const dims = shape.map((dim) => (typeof dim === 'number' ? dim : (config.dims?.[dim ?? '?'] ?? 2)));
-  const float = dtype === 'float' || dtype === 'double' || dtype === 'float16' || dtype === 'bfloat16';
-  const law =
-    config.inputs?.[value.name] ??
-    (float ? `normal:${seed}` : dtype === 'bool' ? `uniform:${seed}:0:1` : `uniform:${seed}:0:4`);
-  const tensor = filledTensor(dtype, dims, law, value.name);
-  if (tensor === undefined) throw new Error(`input ${value.name}: ${dtype} cannot be drawn by "${law}"`);
-  return tensor;
 }

@@ -5,9 +5,10 @@ import { expect } from 'chai';
 import { OPERATORS } from '../../passes/upgrade-opset/operators.js';
 import { cloneModel, type Model, QuantcError, type Tensor } from '../../src/index.js';
 import { decodeTensor, readModel } from '../../src/onnx/read.js';
+import { differenceOf } from '../../src/testing/closeness.js';
+import { drawnFeeds } from '../../src/testing/index.js';
 import { filledTensor } from '../../src/text/fill.js';
-import { type CaseConfig, feedsOf } from '../golden.js';
-import { differenceOf } from '../outputs.js';
+import type { CaseConfig } from '../golden.js';
 import { sharedPath } from '../shared.js';
 import { runModel, upgrade } from './upgrading.js';
 
@@ -26,7 +27,7 @@ const MODELS: Readonly<Record<string, CaseConfig & { shapes?: Record<string, num
 
 function feedsFor(name: string, model: Model): Record<string, Tensor> {
   const { shapes = {}, ...config } = MODELS[name] ?? {};
-  const feeds = feedsOf(model, config, 0);
+  const feeds = drawnFeeds(model, config, 0);
   for (const [input, shape] of Object.entries(shapes))
     feeds[input] = filledTensor('float', shape, 'normal:1', input)!;
   return feeds;

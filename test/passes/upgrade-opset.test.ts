@@ -1,8 +1,8 @@
 import { expect } from 'chai';
 import { upgradeOpset } from '../../passes/upgrade-opset.js';
 import { cloneModel, definePass, type Model, type Node, verify } from '../../src/index.js';
+import { differenceOf } from '../../src/testing/closeness.js';
 import { printModel } from '../../src/text/print.js';
-import { differenceOf } from '../outputs.js';
 import { BEFORE_SEVEN, OLD_GRAPHS } from './old-opsets.js';
 import { parseAt, runDrawn, upgrade } from './upgrading.js';
 

@@ -3,8 +3,9 @@ import { upgradeOpset } from '../../passes/upgrade-opset.js';
 import { type Ledger, type Model, type Pass, runPipeline, type Tensor } from '../../src/index.js';
 import { withSession } from '../../src/runtime/session.js';
 import { inferTypes } from '../../src/runtime/types.js';
+import { drawnFeeds } from '../../src/testing/index.js';
 import { parseModel } from '../../src/text/parse.js';
-import { type CaseConfig, feedsOf } from '../golden.js';
+import type { CaseConfig } from '../golden.js';
 
 export interface Upgraded {
   readonly ledger: Ledger;
@@ -42,4 +43,4 @@ export const runModel = (model: Model, feeds: Record<string, Tensor>): Promise<R
 
 /** Runs a model on inputs drawn from seeds. */
 export const runDrawn = (model: Model, draw: number, config: CaseConfig = {}) =>
-  runModel(model, feedsOf(model, config, draw));
+  runModel(model, drawnFeeds(model, config, draw));

@@ -124,7 +124,7 @@ describe('plugins by the command and by a config', () => {
        import sample from './sample';
        export default defineConfig({
          plugins: [sample],
-         models: { net: { model: 'net.onnx', targets: ['my-chip'], calib: '.', ranges: 'half', algorithms: ['none'] } },
+         models: { net: { model: 'net.onnx', targets: ['my-chip'], calib: 'x.calib.npy', ranges: 'half', algorithms: ['none'] } },
          cache: 'cache',
        });`,
     );

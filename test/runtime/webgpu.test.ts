@@ -14,7 +14,7 @@ import { swiftShaderMissing } from '../../src/runtime/webgpu/packs.js';
 import { filledTensor } from '../../src/text/fill.js';
 import { parseModel } from '../../src/text/parse.js';
 import { webgpu } from '../../targets/webgpu.js';
-import { differenceOf } from '../outputs.js';
+import { differenceOf } from '../../src/testing/closeness.js';
 
 const HEAD = '<ir_version: 10, opset_import: ["": 21]>\n';
 

@@ -1,5 +1,5 @@
 /** Compares what two models answer. */
-import type { Tensor } from '../src/index.js';
+import type { Tensor } from '../ir/tensor.js';
 
 export interface Closeness {
   /** Largest difference allowed, absolute for values up to 1 and relative beyond. Default 1e-5; integers must be equal. */
