@@ -48,7 +48,7 @@ export async function jobKey(
       value: codeDigest(),
       files: codeFiles(),
     })),
-    engines: ENGINES.map(versionOf),
+    engines: [...ENGINES.map(versionOf), process.env['QUANTC_ENGINE'] ?? ''],
     model: [basename(model), ...(await digestAll(files))],
     data: [await data(calib, 'calib'), await data(evaluation, 'eval')],
     beside: layout === undefined || layout === 'flat' ? [] : await digestAll(textsBeside(model)),
