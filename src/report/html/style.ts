@@ -35,6 +35,6 @@ rect.good { fill: var(--good); } rect.fair { fill: var(--fair); } rect.poor { fi
 .search { display: flex; flex-wrap: wrap; gap: .5rem; margin: .5rem 0; align-items: center; } .search input { flex: 1; font: inherit; min-width: min(14rem, 100%); padding: .3rem .5rem; } .search button, td button { font: inherit; }
 .scroll { max-height: 34rem; overflow: auto; border: 1px solid var(--line); border-radius: .5rem; } .scroll th { background: Canvas; position: sticky; top: 0; } .scroll th button { font: inherit; font-weight: 600; background: none; border: 0; color: inherit; cursor: pointer; padding: 0; } th[aria-sort=ascending] button::after { content: " ↑"; } th[aria-sort=descending] button::after { content: " ↓"; }
 .more { opacity: .75; }
-@media (max-width: 40rem) { body { padding: 0 .75rem 2rem; } .bars { grid-template-columns: fit-content(9rem) minmax(3rem, 1fr) max-content; } header nav { width: 100%; } }
+@media (max-width: 40rem) { .many { grid-template-columns: repeat(auto-fill, minmax(10rem, 1fr)); } body { padding: 0 .75rem 2rem; } .bars { grid-template-columns: fit-content(9rem) minmax(3rem, 1fr) max-content; } header nav { width: 100%; } }
 @media print { header { position: static; } .scroll { max-height: none; } .search { display: none; } details, figure, .card { break-inside: avoid-page; } body { max-width: none; } }
 `;
