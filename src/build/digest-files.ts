@@ -32,7 +32,8 @@ export async function digestData(path: string): Promise<Computed<string>> {
   return { value: hash.digest('hex'), files: [...new Set([...files, ...folders, ...outside])] };
 }
 
-const foldersBelow = (path: string): string[] =>
+/** A folder and every folder below it; none where there is no folder. */
+export const foldersBelow = (path: string): string[] =>
   statSync(path, { throwIfNoEntry: false })?.isDirectory()
     ? [
         path,

@@ -98,7 +98,7 @@ function read(file: string): Map<string, Entry> {
 }
 
 /** What tells that none of the files has changed, come or gone; and when the last one did. */
-function stampOf(files: readonly string[]): { readonly text: string; readonly newest: number } {
+export function stampOf(files: readonly string[]): { readonly text: string; readonly newest: number } {
   let newest = 0;
   const hash = createHash('sha256');
   for (const file of files) {

@@ -1,9 +1,11 @@
 import { join, relative } from 'node:path';
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { type BuildResult, build } from '../../build/build.js';
 import type { BuildEvent } from '../../build/events.js';
 import { MANIFEST_NAME } from '../../build/manifest.js';
+import { watch } from '../../build/watch.js';
 import { columns } from '../columns.js';
+import { asQuantcError, failureText } from '../failure.js';
 import { interruptible } from '../interrupt.js';
 import { collectNames } from '../option.js';
 import { formatBytes } from '../quantity.js';
@@ -14,6 +16,7 @@ interface Options {
   readonly only?: readonly string[];
   readonly out?: string;
   readonly queue?: string;
+  readonly watch?: boolean;
   readonly json?: boolean;
 }
 
@@ -28,6 +31,12 @@ export function make(): Command {
     .option('--only <names>', 'names of models, with commas between (default: all)', collectNames)
     .option('--out <folder>', 'folder for what is made (default: what the config says, else dist)')
     .option('--queue <url>', 'have the jobs done by workers on a queue (`quantc worker`): redis://host:port')
+    .addOption(
+      new Option(
+        '--watch',
+        'build again when the config, a model or its data change; ends with Ctrl-C',
+      ).conflicts('json'),
+    )
     .option('--json', 'print the manifest, and errors, as one JSON document')
     .addHelpText(
       'after',
@@ -46,17 +55,27 @@ docs/build.md tells of every key.
 Examples
   quantc build
   quantc build --only classifier --json
+  quantc build --watch
 
 Exit codes: 0 done, 1 a proof or a budget failed, 2 bad usage or input, 3 a fault of quantc.`,
     )
     .action(run);
 }
 
-async function run({ json, ...options }: Options): Promise<void> {
+async function run({ json, watch: watching, ...options }: Options): Promise<void> {
   const onEvent = (event: BuildEvent): void => {
     if (event.kind === 'waiting' || (!json && process.stderr.isTTY))
       process.stderr.write(progressLine(event));
   };
+  if (watching) {
+    return interruptible((signal) =>
+      watch({
+        ...{ ...options, signal, onEvent },
+        onBuilt: (result) => print(summary(result)),
+        onFailed: (error) => process.stderr.write(failureText(asQuantcError(error), false)),
+      }),
+    );
+  }
   const result = await interruptible((signal) => build({ ...options, signal, onEvent }));
   if (json) printJson(result.manifest);
   else print(summary(result));
