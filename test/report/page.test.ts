@@ -131,6 +131,26 @@ describe('report page', () => {
       const click = "document.querySelectorAll('[data-ledger] th button')[4].click()";
       await page.evaluate(`${click}; ${click}`);
       expect(await page.evaluate(`${rows}[0].cells[4].textContent`)).to.equal('59');
+      // Every part stands there, and nothing is wider than the window.
+      const shown = "[...document.querySelectorAll('summary')].map((each) => each.textContent).join()";
+      expect(await page.evaluate(shown)).to.match(
+        /Who computes what,What layers lose,.*Every node: 2000,Notes/,
+      );
+      expect(await page.evaluate('document.documentElement.scrollWidth <= innerWidth')).to.equal(true);
+      expect(await page.evaluate("document.querySelectorAll('img').length")).to.equal(0);
+      // A slash goes to the nearest search, Escape clears it.
+      const press = (key: string, at: string) =>
+        page.evaluate(
+          `${at}.dispatchEvent(new KeyboardEvent('keydown', { key: '${key}', bubbles: true, cancelable: true }))`,
+        );
+      await search('softmax');
+      await page.evaluate("document.querySelector('[data-ledger] input').scrollIntoView()");
+      await press('/', 'document.body');
+      expect(
+        await page.evaluate("document.activeElement === document.querySelector('[data-ledger] input')"),
+      ).to.equal(true);
+      await press('Escape', 'document.activeElement');
+      expect(await page.evaluate("document.querySelector('.count').textContent")).to.match(/^2000 of 2000/);
       expect(page.complaints).to.deep.equal([]);
     } finally {
       await page.close();
