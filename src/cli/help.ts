@@ -10,6 +10,7 @@ export const COMMANDS = {
   sensitivity: 'what each layer loses in integers, measured; nothing is written',
   finetune: 'train weights on the grid that they will be stored on; no labels are needed',
   report: 'one page of what a compilation did, to read and to search',
+  new: 'a pass, rewrite, target or observer of your own: source, test and place in the config',
   bindings: 'compiled models as TypeScript modules, typed and ready to run',
   diff: 'what changed from one report to another',
   inspect: 'sizes, types, operators, inputs and outputs of a model',

@@ -18,6 +18,7 @@ const LOADERS: Readonly<Record<CommandName, () => Promise<{ make(): Command }>>>
   sensitivity: () => import('./commands/sensitivity.js'),
   finetune: () => import('./commands/finetune.js'),
   report: () => import('./commands/report.js'),
+  new: () => import('./commands/new.js'),
   bindings: () => import('./commands/bindings.js'),
   diff: () => import('./commands/diff.js'),
   inspect: () => import('./commands/inspect.js'),
@@ -31,7 +32,7 @@ const LOADERS: Readonly<Record<CommandName, () => Promise<{ make(): Command }>>>
 const HELP_WIDTH = 110;
 
 /** What quantc will have one day and does not have yet: said so, rather than half done. */
-const LATER_COMMANDS = ['new'];
+const LATER_COMMANDS: readonly string[] = [];
 
 /** Runs one command line. Never throws. @returns the exit code */
 export async function run(words: readonly string[]): Promise<number> {

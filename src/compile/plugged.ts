@@ -41,6 +41,9 @@ function everyPass(): readonly Pass[] {
   return [...canonicalization, ...byTarget, ...quantizing];
 }
 
+/** Names of all built-in passes, which no plugin may give to one of its own. */
+export const passNames = (): readonly string[] => namesOf(everyPass());
+
 /**
  * Checks plugins and makes them ready.
  * @throws QuantcError E_PLUGIN_SHAPE, E_PLUGIN_NAME, E_PLUGIN_ANCHOR

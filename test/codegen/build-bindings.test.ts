@@ -68,7 +68,9 @@ describe('bindings of what is compiled', function () {
     });
     const module = text('out', 'net.ts');
     expect(typeCheck({ 'net.ts': module })).to.deep.equal([]);
-    expect(module).to.include("return import('onnxruntime-node')").and.not.to.include("return import('onnxruntime-web");
+    expect(module)
+      .to.include("return import('onnxruntime-node')")
+      .and.not.to.include("return import('onnxruntime-web");
     expect(module).to.include("export type Target = 'cpu-x64' | 'cpu-x64-avx2';");
     expect(await once(path('out', 'net.ts'), out)).to.deep.equal(['cpu-x64', [2, 32]]);
     const again = await invoke(['bindings', path('out', 'quantc.report.json'), '--out', path('again')]);
