@@ -23,7 +23,8 @@ function roundHalfEven(x: number): number {
 
 /** The nearest integer, or the nearest odd one. */
 const integerNear = (x: number, { odd }: Pick<Grid, 'odd'>): number =>
-  odd ? 2 * roundHalfEven((x - 1) / 2) + 1 : roundHalfEven(x);
+  // In float32, as graphs have it: what lies a hair below 0 goes up with it.
+  odd ? 2 * roundHalfEven(Math.fround(x - 1) / 2) + 1 : roundHalfEven(x);
 
 /** Of signs, and signs with 0, steps are sought up to so many times the mean magnitude: the largest says little. */
 const WIDEST = 2.5;
@@ -144,4 +145,28 @@ export function putOnGrid(weight: Tensor, grid: Grid): OnGrid {
     put[at] = integer * scales[which]!;
   });
   return { integers, values: Tensor.of('float', weight.shape, put, { name: weight.name }) };
+}
+
+/** How far from a grid point what rounds to it may begin, in steps. */
+const NEAR = 0.45;
+
+/**
+ * A weight on a grid, moved towards what it was before: each element as far as it still rounds to the same integer. So
+ * training begins with what the method that rounded it had found, and knows which elements would rather be others.
+ * @param origin the weight before it was rounded, in the same shape
+ */
+export function towards(origin: Tensor, weight: Tensor, grid: Grid): Tensor {
+  const scales = grid.scale.toFloat32();
+  const zeros = grid.zeroPoint?.toNumbers();
+  const [from, values] = [origin.toFloat32(), weight.toFloat32()];
+  const { index } = scaleIndices(weight.shape, grid);
+  const moved = values.map((value, at) => {
+    const scale = scales[index[at]!]!;
+    const zero = zeros?.[index[at]!] ?? 0;
+    // Outside of the grid nothing would be learnt.
+    const least = Math.max(value - NEAR * scale, (grid.low - zero) * scale);
+    const most = Math.min(value + NEAR * scale, (grid.high - zero) * scale);
+    return Math.min(Math.max(from[at]!, least), most);
+  });
+  return Tensor.of('float', weight.shape, moved, { name: weight.name });
 }
