@@ -50,7 +50,7 @@ export interface View {
   readonly scheme?: 'light' | 'dark';
 }
 
-/** Opens a file. @throws QuantcError E_EXECUTOR_ABSENT where there is no browser here */
+/** Opens a file, or a page of a server by its URL. @throws QuantcError E_EXECUTOR_ABSENT where there is no browser here */
 export async function openPage(
   file: string,
   { width = 1100, height = 2400, scheme = 'light' }: View = {},
@@ -96,7 +96,7 @@ export async function openPage(
   for (const domain of ['Page', 'Runtime', 'Log']) await ask(`${domain}.enable`);
   await ask('Emulation.setDeviceMetricsOverride', { width, height, deviceScaleFactor: 1, mobile: false });
   await ask('Emulation.setEmulatedMedia', { features: [{ name: 'prefers-color-scheme', value: scheme }] });
-  await ask('Page.navigate', { url: pathToFileURL(file).href });
+  await ask('Page.navigate', { url: /^https?:/.test(file) ? file : pathToFileURL(file).href });
   await whenLoaded;
   return {
     complaints,
