@@ -6,10 +6,11 @@ import { isConvolutional } from './finetune-plan.js';
 const DEFAULTS: Readonly<Record<number, { steps: number; rate: number }>> = {
   1: { steps: 1200, rate: 2e-3 },
   1.58: { steps: 1200, rate: 2e-3 },
-  2: { steps: 800, rate: 2e-3 },
-  3: { steps: 400, rate: 1e-3 },
+  2: { steps: 800, rate: 1.5e-3 },
+  3: { steps: 600, rate: 5e-4 },
+  4: { steps: 400, rate: 3e-4 },
 };
-const OTHERS = { steps: 200, rate: 5e-4 };
+const OTHERS = { steps: 200, rate: 1e-4 };
 /** Of convolutional networks, whose rates are shares of what weights are like. */
 const CONVOLUTIONAL: typeof DEFAULTS = {
   2: { steps: 400, rate: 5e-3 },

@@ -3,7 +3,7 @@ import { QuantcError } from '../errors/error.js';
 import type { Model, Node, Value } from '../ir/graph.js';
 import type { Tensor } from '../ir/tensor.js';
 import type { Grid } from '../training/fake-quant.js';
-import { fittedGrid, putOnGrid } from '../training/fit-grid.js';
+import { fittedGrid, putOnGrid, towards } from '../training/fit-grid.js';
 import type { Pace } from '../training/optimizer.js';
 import type { StepOptions, WeightSpec } from '../training/step.js';
 import { nodeRoles, type Role } from '../transformer/index.js';
@@ -24,6 +24,8 @@ const ROLES_OF: Readonly<Partial<Record<Freeze, readonly Role[]>>> = { ov: ['o',
 export interface Candidate {
   readonly name: string;
   readonly weight: Tensor;
+  /** The float weight, where another method has moved it. */
+  readonly origin?: Tensor;
   readonly bits: number;
   readonly grid: Grid;
   readonly roles: readonly Role[];
@@ -100,7 +102,7 @@ export function candidatesOf(model: Model, choice: GridChoice): Candidate[] {
     const found = value.uses.flatMap(({ node }) => roles.get(node) ?? []).map(({ role }) => role);
     const known = { name: value.name, roles: [...new Set(found)], bits };
     const begun = start?.get(value.name);
-    if (begun !== undefined) return [{ ...known, weight: begun.values, grid: begun.grid }];
+    if (begun !== undefined) return [{ ...known, weight: begun.values, origin: weight, grid: begun.grid }];
     const inBlocks = blockSize !== undefined && weight.shape.length === 2;
     const integer = choice.forms && { limit: 127, axis: first.channels, ...choice.forms.get(value.name) };
     const form = inBlocks
@@ -168,8 +170,8 @@ const isFloatSlot = (node: Node, index: number): boolean =>
       ? index === 2
       : node.is('Add') && node.inputs[1 - index]?.producer?.is('MatMul') === true;
 
-/** Scales learn by shares of themselves, a tenth as fast as weights. */
-const SCALE_PACE = { rate: 0.1, relative: true } as const;
+/** Scales learn by shares of themselves, a third as fast as weights. */
+const SCALE_PACE = { rate: 0.3, relative: true } as const;
 /**
  * In convolutional networks, where inputs may be bytes or numbers around 0, weights of one layer are a thousand times
  * those of another: there a step is a share of what a tensor's elements are like, and of a scale itself.
@@ -191,6 +193,7 @@ export function weightsOf(
   frozen: ReadonlySet<string>,
   floats: readonly string[] = [],
   student?: Model,
+  begun?: ReadonlyMap<string, Tensor>,
 ): Pick<StepOptions, 'weights' | 'frozen'> {
   const values = new Map(
     [...(student?.graph.initializers ?? [])].map((value) => [value.name, value.constant]),
@@ -201,10 +204,10 @@ export function weightsOf(
   const onGrids = candidates
     .filter(({ name }) => !frozen.has(name))
     .map(
-      ({ name, weight: initial, grid }): WeightSpec => ({
+      ({ name, weight, origin, grid }): WeightSpec => ({
         name,
-        pace: paceOf(initial),
-        initial,
+        pace: paceOf(weight),
+        initial: origin ? towards(origin, weight, grid) : weight,
         quantized: { grid, scales: shares ? CONVOLUTIONAL_SCALE_PACE : SCALE_PACE },
       }),
     );
@@ -213,7 +216,7 @@ export function weightsOf(
     .map(({ name, weight, grid }) => [name, putOnGrid(weight, grid).values] as const);
   const weights = [
     ...onGrids,
-    ...floats.map((name): WeightSpec => ({ name, pace: paceOf(values.get(name)) })),
+    ...floats.map((name): WeightSpec => ({ name, pace: paceOf(values.get(name)), ...(begun?.has(name) && { initial: begun.get(name)! }) })),
   ];
   return { weights, frozen: new Map(held) };
 }

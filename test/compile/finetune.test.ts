@@ -14,7 +14,7 @@ import { Tensor } from '../../src/ir/tensor.js';
 import { readModel } from '../../src/onnx/read.js';
 import { writeModel } from '../../src/onnx/write.js';
 import { parseModel } from '../../src/text/parse.js';
-import { fittedGrid, putOnGrid } from '../../src/training/fit-grid.js';
+import { fittedGrid, putOnGrid, towards } from '../../src/training/fit-grid.js';
 
 const MODELS = join(import.meta.dirname, '../../models');
 
@@ -157,7 +157,7 @@ describe('finetune', function () {
     expect(await refused(run('shapes-cnn', 'no', { freeze: 'ov' }))).to.equal('E_FINETUNE_FREEZE');
     expect(await refused(run('shapes-cnn', 'no', { batch: 100_000 }))).to.equal('E_FINETUNE_DATA');
     expect(await refused(run('shapes-cnn', 'no', { calib: undefined }))).to.equal('E_FINETUNE_DATA');
-    expect(await refused(run('shapes-cnn', 'no', { bits: 1 }))).to.equal('E_TRAINING_GRID');
+    expect(await refused(run('shapes-cnn', 'no', { bits: 17 }))).to.equal('E_TRAINING_GRID');
     expect(await refused(run('shapes-cnn', 'no', { rate: 0.3, steps: 3 }))).to.equal('E_FINETUNE_WORSE');
     mkdirSync(join(folder, 'no'), { recursive: true });
     expect(readdirSync(join(folder, 'no'))).to.deep.equal([]);
@@ -182,6 +182,19 @@ describe('what finetuning starts from', () => {
       const plain = { ...grid, scale: Tensor.floats(whole, grid.scale.shape) };
       expect(error(putOnGrid(weight, grid).values)).to.be.lessThan(error(putOnGrid(weight, plain).values));
     }
+  });
+
+  it('begins near the float weight, where it rounds to what it was given', () => {
+    const grid = {
+      ...{ low: -2, high: 1, axis: 1 },
+      ...{ scale: Tensor.floats([0.5, 1]), zeroPoint: Tensor.floats([-1, 0]) },
+    };
+    const origin = Tensor.floats([0.2, 3, -0.7, 0.6, 0.9, -2.9], [3, 2]);
+    const given = putOnGrid(Tensor.floats([0.5, 1, -0.5, 0, 1, -2], [3, 2]), grid).values;
+    const begun = towards(origin, given, grid);
+    expect([...putOnGrid(begun, grid).values.toFloat32()]).to.deep.equal([...given.toFloat32()]);
+    const shown = [...begun.toFloat32()].map((each) => Number(each.toFixed(3)));
+    expect(shown).to.deep.equal([0.275, 1, -0.5, 0.45, 0.9, -2]);
   });
 
   it('goes through all samples each epoch, in another order, and reads those of several sets', async () => {
