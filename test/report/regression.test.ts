@@ -3,9 +3,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { run } from '../../src/cli/run.js';
 import { breachesOf, breachesText, parseChangeLimits } from '../../src/report/regression.js';
 import type { Report, TargetReport } from '../../src/report/report.js';
+import { invoke } from '../cli/invoke.js';
 
 function report(bytesAfter: number, top1?: number, sqnr: number | null = 30): Report {
   const target: TargetReport = {
@@ -64,44 +64,22 @@ describe('limits on a change', () => {
     const [before, after] = [join(folder, 'a.json'), join(folder, 'b.json')];
     writeFileSync(before, JSON.stringify(report(1e6)));
     writeFileSync(after, JSON.stringify(report(1.2e6)));
-    const { out, err, codes } = await captured([
-      ['diff', before, after],
-      ['diff', before, after, '--fail-on', 'size>+50%'],
-      ['diff', before, after, '--fail-on', 'size>+5%'],
-      ['diff', before, after, '--fail-on', 'size>+5%', '--json'],
-      ['diff', before, after, '--fail-on', 'size'],
-    ]);
+    const limits = [
+      [],
+      ['--fail-on', 'size>+50%'],
+      ['--fail-on', 'size>+5%'],
+      ['--fail-on', 'size>+5%', '--json'],
+      ['--fail-on', 'size'],
+    ];
+    const ends = [];
+    for (const each of limits) ends.push(await invoke(['diff', before, after, ...each]));
     rmSync(folder, { recursive: true });
-    expect(codes).to.deep.equal([0, 0, 1, 1, 2]);
-    expect(out[1]).to.include('| size | 1 MB | 1.2 MB | worse |');
-    expect(out[2])
+    expect(ends.map(({ code }) => code)).to.deep.equal([0, 0, 1, 1, 2]);
+    expect(ends[1]!.out).to.include('| size | 1 MB | 1.2 MB | worse |');
+    expect(ends[2]!.out)
       .to.match(/^\*\*Beyond the limits\*\*/)
       .and.to.include('| size | 1 MB | 1.2 MB | worse |');
-    expect(err[2]).to.include('E_DIFF_BEYOND');
-    expect(JSON.parse(out[3]!).breaches).to.have.length(1);
+    expect(ends[2]!.err).to.include('E_DIFF_BEYOND');
+    expect(JSON.parse(ends[3]!.out).breaches).to.have.length(1);
   });
 });
-
-/** What commands print, and end with. */
-async function captured(commands: readonly (readonly string[])[]) {
-  const [out, err, codes]: [string[], string[], number[]] = [[], [], []];
-  const real = { out: process.stdout.write, err: process.stderr.write };
-  for (const words of commands) {
-    const said = { out: '', err: '' };
-    const to = (stream: 'out' | 'err') => (text: string) => {
-      said[stream] += text;
-      return true;
-    };
-    process.stdout.write = to('out') as typeof real.out;
-    process.stderr.write = to('err') as typeof real.err;
-    try {
-      codes.push(await run(words));
-    } finally {
-      process.stdout.write = real.out;
-      process.stderr.write = real.err;
-    }
-    out.push(said.out);
-    err.push(said.err);
-  }
-  return { out, err, codes };
-}
