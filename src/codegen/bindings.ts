@@ -243,9 +243,9 @@ function portsText(constant: string, { placed }: PortTree): string {
 }
 
 function variantsText({ variants }: BoundModel, { placed }: PortTree): string {
-  // Those that ask for more come first: they are taken where the device has it.
-  const wishes = ({ half, subgroups, platform }: BoundVariant): number =>
-    [half, subgroups, platform].filter((each) => each !== undefined && each !== false).length;
+  // Those that ask for more, or are for one kind of device alone, come first: they are taken where it is there.
+  const wishes = ({ half, subgroups, platform, devices }: BoundVariant): number =>
+    [half, subgroups !== undefined, platform !== undefined, devices.length === 1].filter(Boolean).length;
   const inOrder = [...variants].sort((a, b) => wishes(b) - wishes(a));
   const lines = inOrder.map((variant) => {
     const { file, externalData, devices, half, subgroups, arch, platform, session, narrower } = variant;

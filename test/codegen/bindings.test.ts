@@ -1,5 +1,5 @@
 /** Bindings as a consumer sees them: what compiles, what must not, what runs, and names that would like to be code. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -11,6 +11,7 @@ import { bindingsText } from '../../src/codegen/bindings.js';
 import type { BoundModel, BoundPort } from '../../src/codegen/bound-model.js';
 import type { QuantcError } from '../../src/errors/error.js';
 import { encodeModel, parseModel, quantize } from '../../src/index.js';
+import { TARGET_NAMES, targetAliases } from '../../targets/names.js';
 import { float16Array } from './half-oracle.js';
 import { typeCheck } from './type-check.js';
 
@@ -230,6 +231,21 @@ g (float[N, 2] x, float16[2] "a half", float[N] "past.0.key", float[N] "past.1.k
       });
       await session.release();
     }
+    // The same in WebAssembly, by the file's bytes.
+    const web = await open({
+      files: (file: string) => new Uint8Array(readFileSync(join(folder, file))),
+      runtime: async () => {
+        const loaded = await import('onnxruntime-web');
+        loaded.env.wasm.numThreads = 1;
+        return loaded;
+      },
+      device: 'wasm',
+    });
+    expect((await web.run(inputs))['present']).to.deep.equal([
+      { key: { type: 'float32', dims: [2], data: Float32Array.of(-1, -2) } },
+      { key: { type: 'float32', dims: [2], data: Float32Array.of(3, 4) } },
+    ]);
+    await web.release();
     const session = await open({ files: folder });
     const refusals: readonly (readonly [object, RegExp])[] = [
       [{ ...inputs, past: [inputs.past[0]] }, /^input past\.1\.key is missing$/],
@@ -263,6 +279,7 @@ g (float[N, 2] x, float16[2] "a half", float[N] "past.0.key", float[N] "past.1.k
         variant('webgpu', { devices: ['webgpu'] }),
         variant('webgpu-half', { devices: ['webgpu'], half: true }),
         variant('webgpu-flash', { devices: ['webgpu'], half: true, subgroups: 8 }),
+        variant('npu-xnnpack', { devices: ['react-native'] }),
         variant('npu-coreml', { devices: ['react-native'], platform: 'ios' }),
       ],
     });
@@ -305,9 +322,10 @@ g (float[N, 2] x, float16[2] "a half", float[N] "past.0.key", float[N] "past.1.k
     expect(await at(gpu([], 8))).to.equal('webgpu');
     expect(await at(gpu(['shader-f16']), { device: 'wasm' })).to.equal('cpu-arm64');
     expect(await at(gpu(['shader-f16']), { target: 'cpu-x64' })).to.equal('cpu-x64');
-    expect(await at({ product: 'ReactNative' })).to.equal('cpu-arm64');
+    expect(await at({ product: 'ReactNative' })).to.equal('npu-xnnpack');
     expect(await at({ product: 'ReactNative' }, { platform: 'ios' })).to.equal('npu-coreml');
-    expect(await at({ product: 'ReactNative' }, { platform: 'android' })).to.equal('cpu-arm64');
+    expect(await at({ product: 'ReactNative' }, { platform: 'android' })).to.equal('npu-xnnpack');
+    expect(await at({ product: 'ReactNative' }, { target: 'cpu-x64' })).to.equal('cpu-x64');
     const node = (await bindings['createSession']!({ files: '/m', runtime })) as { target: string };
     expect(node.target).to.equal(process.arch === 'x64' ? 'cpu-x64' : 'cpu-arm64');
   });
@@ -412,12 +430,28 @@ g (float[N, 2] x, float16[2] "a half", float[N] "past.0.key", float[N] "past.1.k
     expect(typeCheck(files)).to.deep.equal([]);
   });
 
-  it('hold thousands of inputs, and say which one JavaScript has no type for', async () => {
-    const many = Array.from({ length: 1000 }, (_, index) => layers(`past.${index}.kv`, 'past')).flat();
+  it('hold more than a thousand inputs, and say which one JavaScript has no type for', async () => {
+    const many = Array.from({ length: 400 }, (_, index) => layers(`past.${index}.kv`, 'past')).flat();
     const flat = await bindingsText({ ...CLASSIFIER, inputs: many }, { maker: MAKER });
     expect(typeCheck({ 'many.ts': flat })).to.deep.equal([]);
     const odd: BoundModel = { ...CLASSIFIER, outputs: [{ name: 'odd', dtype: 'bfloat16', dims: [1] }] };
     const error = (await bindingsText(odd, { maker: MAKER }).catch((thrown) => thrown)) as QuantcError;
     expect([error.code, error.place]).to.deep.equal(['E_BINDINGS_TYPE', { value: 'odd' }]);
+  });
+
+  it('know imports of models by every target that there is', () => {
+    const names = [...TARGET_NAMES, ...Object.keys(targetAliases)];
+    const lines = [
+      'net.onnx?quantc',
+      'net.onnx?target=mine&quantc',
+      ...names.map((name) => `net.onnx?quantc&target=${name}`),
+    ];
+    const imports = lines.map(
+      (from, index) => `import u${index} from './${from}';\nexport const s${index}: string = u${index};`,
+    );
+    const client = readFileSync(join(import.meta.dirname, '..', '..', 'client.d.ts'), 'utf8');
+    expect(typeCheck({ 'client.d.ts': client, 'app.ts': imports.join('\n') })).to.deep.equal([]);
+    const [unknown] = typeCheck({ 'client.d.ts': client, 'app.ts': "import u from './net.onnx?quant';\nu;" });
+    expect(unknown?.message).to.match(/Cannot find module/);
   });
 });

@@ -85,7 +85,7 @@ describe('quantc new', function () {
     const mocha = join(ROOT, 'node_modules/mocha/bin/mocha.js');
     const { stdout } = await promisify(execFile)(
       process.execPath,
-      [mocha, '--import', 'tsx/esm', '--reporter', 'dot', 'quantc/*.test.ts'],
+      [mocha, '--import=tsx', '--reporter', 'dot', 'quantc/*.test.ts'],
       { cwd: folder, timeout: 80_000 },
     );
     expect(stdout)

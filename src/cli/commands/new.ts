@@ -28,7 +28,7 @@ export function make(): Command {
 Examples
   quantc new rewrite drop-double-negation
   quantc new target my-chip --dir src/quantc
-  npx mocha --import tsx quantc/drop-double-negation.test.ts`,
+  npx mocha --import=tsx quantc/drop-double-negation.test.ts`,
     )
     .action(run);
 }
