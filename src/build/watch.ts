@@ -29,10 +29,8 @@ const SHARE = 1 / 20;
  */
 export async function watch(request: WatchRequest): Promise<void> {
   const { signal, onBuilt, onFailed, pace = PACE } = request;
-  let files = expanded(await named(request));
+  let known = looked(await named(request));
   while (!signal.aborted) {
-    // What changes while a build is under way has it done again.
-    let stamp = stampOf(files).text;
     let next: readonly string[];
     try {
       const result = await build(request);
@@ -41,28 +39,25 @@ export async function watch(request: WatchRequest): Promise<void> {
     } catch (error) {
       if (signal.aborted) return;
       onFailed?.(error);
-      next = await named(request);
+      next = [...known.keys(), ...(await named(request))];
     }
-    if (stampOf(files).text !== stamp) continue;
-    files = expanded([...next, ...(await named(request))]);
-    stamp = stampOf(files).text;
-    await change(files, stamp, pace, signal);
-    files = expanded(files);
+    // Of what was known before, the state from before counts: it may have changed while the build was under way.
+    known = looked(next, known);
+    await change(known, pace, signal);
+    known = looked([...known.keys()]);
   }
 }
 
+/** What files and folders look like, by path. */
+type Looks = ReadonlyMap<string, string>;
+
 /** Until the files have changed, and stay as they are. */
-async function change(
-  files: readonly string[],
-  known: string,
-  pace: number,
-  signal: AbortSignal,
-): Promise<void> {
+async function change(known: Looks, pace: number, signal: AbortSignal): Promise<void> {
   let last = known;
   while (!signal.aborted) {
     const begin = performance.now();
-    const now = stampOf(files).text;
-    if (now !== known && now === last) return;
+    const now = looked([...known.keys()]);
+    if (!isSame(now, known) && isSame(now, last)) return;
     last = now;
     const wait = Math.max(pace, (performance.now() - begin) / SHARE);
     await sleep(wait, undefined, { signal }).catch((error: Error) => {
@@ -70,6 +65,12 @@ async function change(
     });
   }
 }
+
+const looked = (paths: readonly string[], before?: Looks): Looks =>
+  new Map(expanded(paths).map((path) => [path, before?.get(path) ?? stampOf([path]).text]));
+
+const isSame = (some: Looks, others: Looks): boolean =>
+  some.size === others.size && [...some].every(([path, look]) => others.get(path) === look);
 
 /** What the config names, as far as it can be loaded: of a build that failed there is no list. */
 async function named({ config: path }: BuildRequest): Promise<string[]> {
