@@ -1,10 +1,10 @@
-// In an app: `const { getDefaultConfig } = require('@react-native/metro-config')`, or Expo's.
+// In an app: `module.exports = withQuantc(getDefaultConfig(__dirname))`, with React Native's or Expo's getDefaultConfig.
+import { join } from 'node:path';
 import { getDefaultConfig } from 'metro-config';
 import { withQuantc } from 'quantc/metro';
+import { inClone } from './settings.js';
 
-const config = await getDefaultConfig(import.meta.dirname);
-
-export default withQuantc({
-  ...config,
-  transformer: { ...config.transformer, assetRegistryPath: `${import.meta.dirname}/asset-registry.js` },
+export default withQuantc(inClone(await getDefaultConfig(import.meta.dirname)), {
+  config: join(import.meta.dirname, 'quantc.config.js'),
+  format: 'ort',
 });

@@ -9,7 +9,7 @@
  */
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { basename, dirname, extname, join } from 'node:path';
+import { basename, dirname, extname, join, resolve } from 'node:path';
 import type { ImportedFile, ImportResult } from '../build/import-model.js';
 import { importModel } from '../build/import-model.js';
 import { nearestConfig } from '../build/load-config.js';
@@ -152,7 +152,7 @@ export async function compileAsset(
       query: format === 'ort' ? 'quantc&formats=onnx,ort' : 'quantc',
       otherwise: { binding: 'react-native', ...rest, targets: [target] },
     },
-    { ...(config !== undefined && { config: config === false ? false : join(root, config) }) },
+    { ...(config !== undefined && { config: config === false ? false : resolve(root, config) }) },
   );
   const file = deliverable(result, format, model);
   const place = join(folder, file.sha256);

@@ -1,9 +1,11 @@
 /** Metro: an asset that is a model is the compiled one, in bundles and from the dev server. */
 import { createHash } from 'node:crypto';
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { expect } from 'chai';
 import Metro from 'metro';
 import { importModel } from '../../src/build/import-model.js';
@@ -93,6 +95,31 @@ describe('Metro', () => {
     } finally {
       await new Promise((closed) => server.close(closed));
       await end();
+    }
+  });
+});
+
+describe('example react-native-asset', () => {
+  const APP = join(import.meta.dirname, '../../examples/react-native-asset');
+
+  it('bundles the compiled model', async () => {
+    const { inClone } = (await import(pathToFileURL(join(APP, 'settings.js')).href)) as {
+      inClone(config: object): object;
+    };
+    const out = mkdtempSync(join(tmpdir(), 'quantc-metro-'));
+    const config = await Metro.loadConfig({ cwd: out }, {});
+    try {
+      const settings = inClone({ ...config, reporter: { update: () => {} }, cacheStores: [], maxWorkers: 1 });
+      const own = { config: join(APP, 'quantc.config.js'), format: 'ort' } as const;
+      const built = await Metro.runBuild(withQuantc(settings, own) as never, {
+        ...{ entry: 'index.js', out: join(out, 'out.js'), platform: 'android', assets: true },
+      });
+      const [asset] = (built as unknown as Built).assets;
+      expect([asset!.name, asset!.type]).to.deep.equal(['model', 'ort']);
+      expect(readFileSync(asset!.files[0]!).subarray(4, 8).toString()).to.equal('ORTM');
+      expect(readFileSync(join(out, 'out.js'), 'utf8')).to.contain(asset!.hash);
+    } finally {
+      rmSync(out, { recursive: true, force: true });
     }
   });
 });
