@@ -28,7 +28,7 @@ export function ledgerTable(all: ReadonlyMap<string, readonly LedgerRow[]>): Led
 }
 
 function cells(row: LedgerRow, numberOf: (word: string) => number): (number | null)[] {
-  const { node, graph, opType, precision, kernel, sqnr, bytesBefore, bytesAfter, reason, suggestion } = row;
+  const { node, graph, opType, precision, kernel, sqnr, bytesBefore, bytesAfter, reason, suggestion, plugin } = row;
   return [
     numberOf(graph === '' ? node : `${graph}/${node}`),
     numberOf(opType),
@@ -37,7 +37,7 @@ function cells(row: LedgerRow, numberOf: (word: string) => number): (number | nu
     typeof sqnr === 'number' && Number.isFinite(sqnr) ? Number(sqnr.toPrecision(4)) : null,
     bytesBefore ?? null,
     bytesAfter ?? null,
-    numberOf([reason, suggestion?.text].filter(Boolean).join('; ')),
+    numberOf([plugin && `by plugin ${plugin}`, reason, suggestion?.text].filter(Boolean).join('; ')),
   ];
 }
 

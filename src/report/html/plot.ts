@@ -68,11 +68,13 @@ export function plot({ x, y, points = [], line = [], levels = [] }: Plot): Marku
       html`<text x="${short(cx + (left ? -9 : 9))}" y="${short(cy + 4)}"${left && html` text-anchor="end"`}>${label}</text>`
     }`;
   });
+  // Names of two levels that lie close together stand at either end.
   const flat = levels
     .filter((each) => sizeOf(each.y, y) !== undefined)
-    .map(({ y: height, name }) => {
+    .map(({ y: height, name }, index) => {
       const at = upwards.at(height);
-      return html`<path class="level" d="M${LEFT},${short(at)}H${WIDTH - RIGHT}"/><text x="${WIDTH - RIGHT}" y="${short(at - 5)}" text-anchor="end">${name}</text>`;
+      const [side, anchor] = index % 2 === 0 ? [WIDTH - RIGHT, 'end'] : [LEFT + 4, 'start'];
+      return html`<path class="level" d="M${LEFT},${short(at)}H${WIDTH - RIGHT}"/><text x="${side}" y="${short(at - 5)}" text-anchor="${anchor}">${name}</text>`;
     });
   const marks = [
     ...across.marks.map(
