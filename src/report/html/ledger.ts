@@ -28,7 +28,19 @@ export function ledgerTable(all: ReadonlyMap<string, readonly LedgerRow[]>): Led
 }
 
 function cells(row: LedgerRow, numberOf: (word: string) => number): (number | null)[] {
-  const { node, graph, opType, precision, kernel, sqnr, bytesBefore, bytesAfter, reason, suggestion, plugin } = row;
+  const {
+    node,
+    graph,
+    opType,
+    precision,
+    kernel,
+    sqnr,
+    bytesBefore,
+    bytesAfter,
+    reason,
+    suggestion,
+    plugin,
+  } = row;
   return [
     numberOf(graph === '' ? node : `${graph}/${node}`),
     numberOf(opType),
