@@ -1,6 +1,7 @@
 /** The public face: everything that a pass, a target, or a program that compiles models imports. */
 import type { BuildRequest, BuildResult } from './build/build.js';
 import type { QuantcConfig } from './build/config.js';
+import type { WatchRequest } from './build/watch.js';
 import type { FinetuneReport, FinetuneRequest } from './compile/finetune.js';
 import type { CompileRequest } from './compile.js';
 import type { TargetReport } from './report/report.js';
@@ -14,6 +15,7 @@ export type { BuildBindings } from './build/build-bindings.js';
 export type { ModelConfig, ModelOptions, QuantcConfig } from './build/config.js';
 export type { BuildEvent } from './build/events.js';
 export type { BuildManifest, ManifestTarget } from './build/manifest.js';
+export type { WatchRequest } from './build/watch.js';
 export type { BindingsSettings } from './compile/declared-runtimes.js';
 export type { FinetuneReport, FinetuneRequest } from './compile/finetune.js';
 export type { FinetuneFiles } from './compile/finetune-output.js';
@@ -234,6 +236,11 @@ export async function compile(request: CompileRequest): Promise<TargetReport[]> 
 /** Builds every model of a config for each of its targets. @throws QuantcError as `build` in `build/build.ts` says. */
 export async function build(request: BuildRequest = {}): Promise<BuildResult> {
   return (await import('./build/build.js')).build(request);
+}
+
+/** Builds a config, and again when what it is made from changes, until the signal says so. */
+export async function watch(request: WatchRequest): Promise<void> {
+  return (await import('./build/watch.js')).watch(request);
 }
 
 /** Trains a model's weights on the grid that they will be stored on. @throws QuantcError as `compile/finetune.ts` says */

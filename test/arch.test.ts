@@ -80,6 +80,7 @@ const HANDED_ON = [
   'src/report/report.ts',
   'src/build/config.ts',
   'src/build/build.ts',
+  'src/build/watch.ts',
   'src/build/build-bindings.ts',
   'src/build/events.ts',
   'src/build/manifest.ts',
