@@ -148,7 +148,7 @@ export function putOnGrid(weight: Tensor, grid: Grid): OnGrid {
 }
 
 /** How far from a grid point what rounds to it may begin, in steps. */
-const NEAR = 0.45;
+const NEAR = 0.3;
 
 /**
  * A weight on a grid, moved towards what it was before: each element as far as it still rounds to the same integer. So
