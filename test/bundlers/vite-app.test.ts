@@ -24,7 +24,7 @@ describe('example vite-app', function () {
   before(async () => {
     out = realpathSync(mkdtempSync(join(tmpdir(), 'quantc-vite-app-')));
     // As the app's own vite.config.js says, with the plugin from its source.
-    const settings = { ...{ root: APP, configFile: false, base: './', logLevel: 'silent' } } as const;
+    const settings = { root: APP, configFile: false, base: './', logLevel: 'silent' } as const;
     const target = { outDir: out, emptyOutDir: true, target: 'esnext' };
     await build({ ...settings, build: target, plugins: [quantc.vite()] });
     server = await preview({ ...settings, build: target, preview: { port: 0, host: '127.0.0.1' } });
