@@ -4,7 +4,7 @@ import { mixPrecision } from '../passes/mix-precision.js';
 import { originalNames } from '../passes/shorten-names.js';
 import { type BudgetTerm, parseBudget } from './compile/budget.js';
 import { compileWithin } from './compile/budget-run.js';
-import { AnswerCache } from './compile/cache.js';
+import type { AnswerCache } from './compile/cache.js';
 import { cacheFolder } from './compile/cache-folder.js';
 import { CalibrationRecord } from './compile/calibration-report.js';
 import { unlessQuantized } from './compile/came-quantized.js';
@@ -20,6 +20,7 @@ import { deliverBeside, refuseForBinding } from './compile/mobile-files.js';
 import { modelFiles } from './compile/model-files.js';
 import { PAGE_NAME, pageOf } from './compile/page-file.js';
 import { noteUnplaced, type Plugged, plugIn, rangesNamed, withPlaced } from './compile/plugged.js';
+import { cacheFor } from './compile/plugged-cache.js';
 import { PluginLog } from './compile/plugin-log.js';
 import { DEFAULT_MEMORY, withPool } from './compile/pool.js';
 import { verdictWithin } from './compile/provider-verdict.js';
@@ -78,7 +79,7 @@ export async function compile(asked: CompileRequest): Promise<TargetReport[]> {
   rangesNamed(request.ranges, plugged);
   refuseClash(request.layout, targets);
   const terms = parseBudget(request.budget ?? []);
-  const cache = new AnswerCache(cacheFolder(request.cache));
+  const cache = cacheFor(cacheFolder(request.cache), plugged, targets);
   const staging = new Staging(request.out ?? 'dist');
   try {
     const { reports, refused } = await eachTarget(targets, request, (target) =>

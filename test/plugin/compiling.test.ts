@@ -1,5 +1,8 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { expect } from 'chai';
+import type { AnswerCache } from '../../src/compile/cache.js';
+import { plugIn } from '../../src/compile/plugged.js';
+import { cacheFor } from '../../src/compile/plugged-cache.js';
 import {
   type CompileRequest,
   compile,
@@ -18,6 +21,7 @@ import {
   type TargetReport,
   value,
 } from '../../src/index.js';
+import { setOrigin } from '../../src/plugin/origin.js';
 import { resolveTargets } from '../../targets/index.js';
 import { type Workspace, workspace } from '../cli/workspace.js';
 
@@ -290,6 +294,38 @@ describe('compiling with plugins', () => {
     const unknown = await failure([{ name: 'chips', targets: [own] }], { targets: ['my-chips'] });
     expect(unknown.code).to.equal('E_TARGET_UNKNOWN');
     expect(unknown.hint).to.contain('my-chip');
+  });
+
+  it('keeps trials for the code that they were made with, and none for code that nobody knows', async () => {
+    const asked: string[] = [];
+    const cacheWith = (origin?: string) => {
+      const plugin = definePlugin({ name: 'own', passes: [{ pass: reluToLeaky, after: 'sort-nodes' }] });
+      if (origin !== undefined) setOrigin(plugin, origin);
+      return cacheFor(at.path('trials'), plugIn([plugin]), resolveTargets(['cpu']));
+    };
+    const ask = (cache: AnswerCache, kind: string, who: string) =>
+      cache.remember(kind, ['the same key'], async () => asked.push(`${kind} ${who}`));
+    for (const kind of ['trial-mix', 'calibration']) {
+      for (const [origin, who] of [
+        ['a', 'first'],
+        ['a', 'again'],
+        ['b', 'changed'],
+        [undefined, 'unknown'],
+        [undefined, 'unknown again'],
+      ])
+        await ask(cacheWith(origin), kind, who!);
+    }
+    expect(asked).to.deep.equal([
+      'trial-mix first',
+      'trial-mix changed',
+      'trial-mix unknown',
+      'trial-mix unknown again',
+      'calibration first',
+    ]);
+    const [cpu] = resolveTargets(['cpu']);
+    const handed = cacheFor(at.path('trials'), plugIn(), [{ ...cpu!, name: 'handed-over' }]);
+    await ask(handed, 'trial-mix', 'handed over');
+    expect(asked.at(-1)).to.equal('trial-mix handed over');
   });
 
   it('runs an algorithm of a plugin at its stage, by name or by default', async () => {
