@@ -4,7 +4,7 @@
  *
  *   npx tsx bench/kd-qat.ts [--models stories260k,shakewiki-3.4m] [--bits 4,3,2] [--methods rtn,…,adaround]
  *       [--freeze none,ov,qkv,auto] [--steps n] [--rate x] [--batch n] [--own-texts n] [--windows n] [--threads n]
- *       [--protect ov:int8] [--keep rows.json]
+ *       [--protect ov:int8] [--tables] [--keep rows.json]
  *
  * --steps and --rate are finetune's own by bits where nothing is said. --keep has each row written as soon as it is known:
  * the same command goes on after it was killed. `auto` is the freeze whose trial had the least loss on samples that are
@@ -36,6 +36,7 @@ const { values: options } = parseArgs({
     windows: { type: 'string', default: '1000' },
     threads: { type: 'string', default: '2' },
     protect: { type: 'string', multiple: true, default: [] },
+    tables: { type: 'boolean', default: false },
     keep: { type: 'string' },
   },
 });
@@ -128,6 +129,7 @@ async function train(name: string, bench: Bench, bits: number, rows: Rows, float
     ...{ model: join(folder, 'model.onnx'), calib: folder, out: '', bits, freeze: 'none' as const },
     ...{ batch: Number(options.batch), ownTexts: Number(options['own-texts']) },
     ...{ threads: Number(options.threads), protect: ['lm-head', ...options.protect] },
+    ...(options.tables && { tables: true }),
     ...(options.steps && { steps: Number(options.steps) }),
     ...(options.rate && { rate: Number(options.rate) }),
   };

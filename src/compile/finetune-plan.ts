@@ -142,8 +142,9 @@ export function frozenNames(
  * What stays float and learns beside the weights on grids: gains and offsets of normalizations, biases. They take next to
  * no room, and make up for a part of what rounding does.
  * @param open the same model as it will be written: what it does not have by this name and shape is left alone
+ * @param kept where tables that are looked up learn too: weights that stay in 16 bits, which do so as well
  */
-export function floatsOf(model: Model, open: Model): string[] {
+export function floatsOf(model: Model, open: Model, kept?: ReadonlySet<string>): string[] {
   const written = new Map([...open.graph.initializers].map((value) => [value.name, value.constant?.shape]));
   const reached = new Set<Value>();
   const reach = (values: readonly (Value | undefined)[]): void => {
@@ -156,12 +157,17 @@ export function floatsOf(model: Model, open: Model): string[] {
   reach(model.graph.outputs.slice(0, 1));
   return [...model.graph.initializers].flatMap((value) => {
     const { constant, name } = value;
-    const learns = value.uses.every(({ node, index }) => isFloatSlot(node, index));
-    if (constant?.dtype !== 'float' || constant.shape.length !== 1 || !learns || !reached.has(value))
-      return [];
+    const isGain =
+      constant?.shape.length === 1 && value.uses.every(({ node, index }) => isFloatSlot(node, index));
+    const isTable = value.uses.every(({ node, index }) => node.is('Gather') && index === 0);
+    const learns = isGain || (kept !== undefined && (kept.has(name) || isTable));
+    if (constant?.dtype !== 'float' || !learns || !reached.has(value)) return [];
     return written.get(name)?.join() === constant.shape.join() ? [name] : [];
   });
 }
+
+/** How fast tables and weights of 16 bits learn: slower than the others, they are right as they are. */
+const TABLE_PACE: Pace = { rate: 0.3 };
 
 const isFloatSlot = (node: Node, index: number): boolean =>
   /Normalization$/.test(node.opType)
@@ -216,7 +222,13 @@ export function weightsOf(
     .map(({ name, weight, grid }) => [name, putOnGrid(weight, grid).values] as const);
   const weights = [
     ...onGrids,
-    ...floats.map((name): WeightSpec => ({ name, pace: paceOf(values.get(name)), ...(begun?.has(name) && { initial: begun.get(name)! }) })),
+    ...floats.map(
+      (name): WeightSpec => ({
+        name,
+        pace: !shares && values.get(name)?.shape.length !== 1 ? TABLE_PACE : paceOf(values.get(name)),
+        ...(begun?.has(name) && { initial: begun.get(name)! }),
+      }),
+    ),
   ];
   return { weights, frozen: new Map(held) };
 }

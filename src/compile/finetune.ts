@@ -61,6 +61,11 @@ export interface FinetuneRequest {
   readonly weightDecay?: number;
   /** What else learns and stays float: gains and offsets of normalizations, biases. Default true. */
   readonly floats?: boolean;
+  /**
+   * Tables that are looked up, and weights that `protect` keeps in 16 bits, learn too, at a third of the rate. A head that
+   * was its table turned around is then another tensor. Default false.
+   */
+  readonly tables?: boolean;
   readonly seed?: number;
   readonly threads?: number;
   /** Where checkpoints are kept; absent: none are. */
@@ -177,12 +182,15 @@ export async function prepareFinetuning(request: FinetuneRequest): Promise<Prepa
     );
   }
   const { steps, rate } = defaultsFor(student, request.bits);
+  const tables = request.tables
+    ? new Set([...kept].flatMap(([name, to]) => (to === 'fp16' ? [name] : [])))
+    : undefined;
   const parts: FinetuneParts = {
     settings: { ...request, steps: request.steps ?? steps, rate: request.rate ?? rate },
     ...{ student, candidates, feeds, loss },
     ...(statics && { statics }),
     kept: [...kept].filter(([, precision]) => precision === 'fp16').map(([name]) => name),
-    floats: request.floats === false ? [] : floatsOf(student, open),
+    floats: request.floats === false ? [] : floatsOf(student, open, tables),
     digest: sets.map((set) => set.digest()).join('+'),
   };
   return { run: new Finetuning(parts), parts, open };

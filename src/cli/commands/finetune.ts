@@ -82,6 +82,7 @@ export function make(): Command {
     .option('--temperature <x>', 'of the distillation (default: 1)', parsePositive)
     .option('--labels <share>', 'share of labels (next tokens, classes) in the loss, 0 to 1', parseShare, 0)
     .option('--weight-decay <x>', 'decay of weights (default: none)', parsePositive)
+    .option('--tables', 'tables of embeddings, and what --protect keeps in 16 bits, learn too')
     .option('--no-floats', 'gains of normalizations and biases stay as they are, instead of learning too')
     .option('--seed <n>', 'of the order of samples (default: 1)', parseCount)
     .option('--threads <n>', 'threads of a step', parseCount)
