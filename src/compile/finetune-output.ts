@@ -13,8 +13,8 @@ import type { Grid } from '../training/fake-quant.js';
 import { type OnGrid, putOnGrid, scaleIndices } from '../training/fit-grid.js';
 import type { TrainingResult } from '../training/loop.js';
 import type { FinetuneReport } from './finetune.js';
+import { activationRows } from './finetune-activations.js';
 import type { FinetuneParts } from './finetune-run.js';
-import { activationRows } from './finetune-static.js';
 import { filesOf, Staging } from './staging.js';
 
 export interface FinetuneFiles {

@@ -8,11 +8,11 @@ import type { Loss } from '../training/losses.js';
 import { rateAt } from '../training/schedule.js';
 import { type TrainingStep, trainingStep } from '../training/step.js';
 import type { FinetuneRequest } from './finetune.js';
+import { activationsOf } from './finetune-activations.js';
 import { augmented } from './finetune-augment.js';
 import type { Feed, FeedsToTrain } from './finetune-data.js';
 import { type Candidate, FREEZES, type Freeze, frozenNames, weightsOf } from './finetune-plan.js';
 import type { StaticGrids } from './finetune-static.js';
-import { activationsOf } from './finetune-static.js';
 
 /** Gradients are clipped to this norm. */
 const CLIP = 1;
@@ -70,7 +70,7 @@ export class Finetuning {
     const { student, candidates, floats, loss, settings, statics } = this.#parts;
     const { weightDecay } = settings;
     return trainingStep(student, {
-      ...weightsOf(candidates, frozen, floats, student),
+      ...weightsOf(candidates, frozen, floats, student, statics?.start.biases),
       ...(statics && { activations: activationsOf(statics, student) }),
       loss,
       teacher: student,

@@ -4,25 +4,29 @@
  */
 import { calibrateRanges } from '../../passes/calibrate-ranges.js';
 import { chooseRanges } from '../../passes/choose-ranges.js';
+import { clipWeights } from '../../passes/clip-weights.js';
 import { scalesOf } from '../../passes/insert-qdq/scales.js';
+import { insertQdq } from '../../passes/insert-qdq.js';
+import { keepFloat } from '../../passes/keep-float.js';
 import { planIntegerKernels } from '../../passes/plan-integer-kernels.js';
+import { roundWeights } from '../../passes/round-weights.js';
 import type { DataSet } from '../calibration/dataset.js';
 import { QuantcError } from '../errors/error.js';
 import type { Model, Value } from '../ir/graph.js';
-import { Tensor } from '../ir/tensor.js';
+import { definePass } from '../pipeline/pass.js';
 import { runPipeline } from '../pipeline/run.js';
-import { chooseAffine, type QuantizedType, typeBounds, usableBounds } from '../quant/affine.js';
+import { type QuantizedType, usableBounds } from '../quant/affine.js';
 import { precisionFor, recipeFor } from '../recipe.js';
 import type { Precision } from '../recipe-precisions.js';
 import { createEngine } from '../runtime/engine.js';
-import { judgedByLikeness, planFact, type Range, rangesFact, targetFact } from '../target/facts.js';
-import { type Parameters, type Placement, placementOf, rangeOf, sourcesOf } from '../target/placement.js';
-import type { NodePlan, Plan } from '../target/plan.js';
+import { judgedByLikeness, planFact, rangesFact, targetFact } from '../target/facts.js';
+import { placementOf } from '../target/placement.js';
+import type { Plan } from '../target/plan.js';
 import { isProfile, profiled } from '../target/profiled.js';
 import { roleOf, type Target } from '../target/target.js';
-import type { Pace } from '../training/optimizer.js';
-import type { ActivationSpec, GridValue } from '../training/prepare.js';
 import { resolveRequested } from './each-target.js';
+import { activationGrids, type StaticActivation } from './finetune-activations.js';
+import { type FloatNames, floatNames, type RoundedStarts, roundedStartsOf } from './finetune-rounded.js';
 import { DEFAULT_MEMORY } from './pool.js';
 import { observeRanges } from './ranges.js';
 
@@ -37,12 +41,6 @@ export interface WeightForm {
   readonly axis?: number;
 }
 
-/** A grid, and the values whose ranges it is made from: one, or those that a kernel wants on one grid. */
-export interface StaticActivation extends ActivationSpec {
-  readonly values: readonly GridValue[];
-  readonly sources: readonly string[];
-}
-
 export interface StaticGrids {
   readonly target: string;
   readonly precision: string;
@@ -50,10 +48,18 @@ export interface StaticGrids {
   readonly weights: ReadonlyMap<string, WeightForm>;
   /** Grids as calibration chose them, or as they are known without. */
   readonly activations: readonly StaticActivation[];
+  /** Where weights and biases start, by name of the initializer; others from themselves. */
+  readonly start: RoundedStarts;
 }
 
-/** Scales of activations learn as those of weights do. */
-const PACE: Pace = { rate: 0.1, relative: true };
+export interface StaticOptions {
+  /** Of weights. */
+  readonly bits: number;
+  /** Whether weights start as they are rounded together, or from themselves. */
+  readonly round: boolean;
+  readonly threads?: number;
+  readonly signal?: AbortSignal;
+}
 
 /**
  * Plans a model for a target and calibrates it.
@@ -66,7 +72,7 @@ export async function staticGrids(
   model: Model,
   name: string,
   data: DataSet,
-  options: { readonly threads?: number; readonly signal?: AbortSignal } = {},
+  { bits, round, ...options }: StaticOptions,
 ): Promise<StaticGrids> {
   const [target, ...others] = resolveRequested([name]) as [Target, ...Target[]];
   const precision = precisionFor('auto', target, true, model);
@@ -78,7 +84,10 @@ export async function staticGrids(
   }
   const copy = await canonicalCopy(model);
   const facts = new Map<string, unknown>();
-  targetFact.set({ facts }, profiled(target, precision));
+  const few = bits < 8;
+  const { weight } = target;
+  const limited = few ? { ...weight, limit: Math.min(weight.limit, 2 ** (bits - 1) - 1) } : weight;
+  targetFact.set({ facts }, { ...profiled(target, precision), weight: limited });
   judgedByLikeness.set({ facts }, data.metric === 'sqnr');
   const calibrating = { maxMemory: DEFAULT_MEMORY / 4, ...options };
   const engine = {
@@ -97,10 +106,21 @@ export async function staticGrids(
     lowerings,
     beside: target.executor !== undefined,
   });
-  const passes = [...adapt, planIntegerKernels, calibrateRanges, chooseRanges];
-  await runPipeline(copy, passes, { engine, facts });
-  const plan = planFact.get({ facts });
-  if (plan.nodes.size === 0) {
+  let planned: Planned | undefined;
+  const look = definePass({
+    name: 'look-at-plan',
+    doc: 'keeps what is planned and calibrated; edits nothing',
+    run(at) {
+      const plan = planFact.get({ facts });
+      const activations = activationGrids(plan, placementOf(plan), rangesFact.get({ facts }));
+      planned = { size: plan.nodes.size, weights: weightForms(plan), activations, names: floatNames(at) };
+    },
+  });
+  const rounding = round ? [insertQdq, ...(few ? [clipWeights] : []), roundWeights] : [];
+  const calibration = [keepFloat, planIntegerKernels, calibrateRanges, chooseRanges, look];
+  await runPipeline(copy, [...adapt, ...calibration, ...rounding], { engine, facts });
+  const { size, names, ...grids } = planned!;
+  if (size === 0) {
     throw new QuantcError(
       'E_FINETUNE_STATIC',
       `${target.name} would compute nothing of the model in integers`,
@@ -112,9 +132,14 @@ export async function staticGrids(
   return {
     target: target.name,
     precision,
-    weights: weightForms(plan),
-    activations: activationGrids(plan, placementOf(plan), rangesFact.get({ facts })),
+    ...grids,
+    start: round ? roundedStartsOf(copy, names) : { weights: new Map(), biases: new Map() },
   };
+}
+
+interface Planned extends Pick<StaticGrids, 'weights' | 'activations'> {
+  readonly size: number;
+  readonly names: FloatNames;
 }
 
 const isStatic = (precision: Precision): boolean => precision === 'int8' || isProfile(precision);
@@ -134,136 +159,4 @@ function weightForms(plan: Plan): Map<string, WeightForm> {
     });
   }
   return forms;
-}
-
-/** One grid for all values whose parameters come from the same place. */
-function activationGrids(
-  plan: Plan,
-  { values, givers }: Placement,
-  ranges: ReadonlyMap<Value, Range>,
-): StaticActivation[] {
-  const specs = new Map<string, StaticActivation & { readonly values: GridValue[] }>();
-  for (const [value, parameters] of values) {
-    const range = rangeOf(parameters, ranges);
-    if (range === undefined) continue;
-    const giver = givers.get(value);
-    const type = typeOf(plan, giver, value);
-    const sources = sourcesOf(parameters);
-    const key = `${type.dtype}/${sources.map(({ name }) => name).join('/') || `${range.min}/${range.max}/${value.name}`}`;
-    let spec = specs.get(key);
-    if (spec === undefined) {
-      spec = specOf(sources[0] ?? value, parameters, range, type);
-      specs.set(key, spec);
-    }
-    const readers = giver ? undefined : readersOf(plan, value);
-    spec.values.push({ name: value.name, ...(readers && { readers }) });
-  }
-  return [...specs.values()];
-}
-
-interface ActivationType {
-  readonly dtype: QuantizedType;
-  readonly symmetric: boolean;
-}
-
-/** 16 bits where the kernel that gives it does so, or all that read it do. */
-function typeOf({ target, nodes }: Plan, giver: NodePlan | undefined, value: Value): ActivationType {
-  const { activation } = target;
-  const readers = value.uses.flatMap(({ node, index }) => {
-    const plan = nodes.get(node);
-    return plan && roleOf(plan.row, index) === 'activation'
-      ? [plan.wide === true && !plan.row.eightBits?.includes(index)]
-      : [];
-  });
-  const wide = giver ? giver.wide === true : readers.every(Boolean);
-  const { dtype, symmetric } = (wide && activation.wide) || activation;
-  return { dtype: dtype as QuantizedType, symmetric };
-}
-
-function specOf(
-  source: Value,
-  parameters: Parameters,
-  range: Range,
-  { dtype, symmetric }: ActivationType,
-): StaticActivation & { readonly values: GridValue[] } {
-  const { scale, zeroPoint } = chooseAffine(range, dtype, { symmetric });
-  const { min: low, max: high } = typeBounds(dtype);
-  const sources = sourcesOf(parameters);
-  const constant = sources.some((each) => each.isConstant);
-  const learns = parameters.kind === 'range' && parameters.least === undefined && !constant;
-  const largestScale = learns ? largestWithin(source, low - zeroPoint, high - zeroPoint) : undefined;
-  return {
-    name: source.name,
-    values: [],
-    sources: sources.filter((each) => !each.isConstant).map((each) => each.name),
-    grid: {
-      ...{ low, high, scale: Tensor.scalar(scale) },
-      ...(zeroPoint !== 0 && { zeroPoint: Tensor.scalar(zeroPoint, 'int32') }),
-    },
-    ...(learns && { scales: PACE }),
-    ...(largestScale !== undefined && { largestScale: Math.max(scale, largestScale) }),
-  };
-}
-
-/** A grid that reaches beyond where a Clip cuts would need the Clip; within it, quantizing cuts by itself. */
-function largestWithin({ producer: clip }: Value, least: number, most: number): number | undefined {
-  if (!clip?.is('Clip')) return undefined;
-  const top = clip.inputs[2]?.constant?.toNumbers()[0];
-  const bottom = clip.inputs[1]?.constant?.toNumbers()[0];
-  const ends = [
-    ...(top !== undefined && most > 0 ? [top / most] : []),
-    ...(bottom !== undefined && least < 0 ? [bottom / least] : []),
-  ].filter((each) => each > 0);
-  return ends.length === 0 ? undefined : Math.fround(Math.min(...ends));
-}
-
-/** Outputs of the kernels that read a value quantized, which float nodes read as it is. */
-function readersOf({ nodes }: Plan, value: Value): string[] {
-  return value.uses.flatMap(({ node, index }) => {
-    const plan = nodes.get(node);
-    return plan && roleOf(plan.row, index) === 'activation' ? [node.outputs[0]!.name] : [];
-  });
-}
-
-/**
- * The grids of the values that a student's first output depends on, by their names in it: training puts these there. What
- * only other outputs depend on keeps the grids of calibration.
- */
-export function activationsOf(
-  { activations }: Pick<StaticGrids, 'activations'>,
-  student: Model,
-): ActivationSpec[] {
-  const reached = new Set<string>();
-  const reach = (value: Value | undefined): void => {
-    if (value === undefined || reached.has(value.name)) return;
-    reached.add(value.name);
-    value.producer?.inputs.forEach(reach);
-  };
-  reach(student.graph.outputs[0]);
-  return activations.flatMap(({ sources: _, ...spec }) => {
-    const values = spec.values.filter(({ name }) => reached.has(name));
-    return values.length === 0 ? [] : [{ ...spec, values }];
-  });
-}
-
-/** A grid in the manifest: what its integers are, and what they stand for, for each value that it is made from. */
-export interface ActivationRow {
-  readonly name: string;
-  readonly low: number;
-  readonly high: number;
-  readonly scale: number;
-  readonly zeroPoint: number;
-}
-
-/** @param scales as they were trained, by name of the value. */
-export function activationRows(
-  { activations }: Pick<StaticGrids, 'activations'>,
-  scales: ReadonlyMap<string, Tensor>,
-): ActivationRow[] {
-  return activations.flatMap(({ name, sources, grid, largestScale = Number.POSITIVE_INFINITY }) => {
-    const [trained] = (scales.get(name) ?? grid.scale).toNumbers() as [number];
-    const zeroPoint = grid.zeroPoint?.toNumbers()[0] ?? 0;
-    const scale = Math.min(trained, largestScale);
-    return sources.map((each) => ({ name: each, low: grid.low, high: grid.high, scale, zeroPoint }));
-  });
 }

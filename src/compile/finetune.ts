@@ -173,7 +173,10 @@ export async function prepareFinetuning(request: FinetuneRequest): Promise<Prepa
     ...(statics && { forms: statics.weights }),
   };
   const start = await startsFor(request, open, feeds.trained, (name) => bitsFor(choice, name));
-  const candidates = candidatesOf(student, { ...choice, start });
+  const candidates = candidatesOf(student, {
+    ...choice,
+    start: new Map([...(statics?.start.weights ?? []), ...start]),
+  });
   if (candidates.length === 0) {
     throw new QuantcError(
       'E_FINETUNE_WEIGHTS',
@@ -197,12 +200,13 @@ export async function prepareFinetuning(request: FinetuneRequest): Promise<Prepa
 }
 
 async function staticsFor(
-  { static: target, threads, signal }: FinetuneRequest,
+  { static: target, bits, startFrom, threads, signal }: FinetuneRequest,
   model: Model,
   data: DataSet,
 ): Promise<StaticGrids | undefined> {
   if (target === undefined) return undefined;
   return staticGrids(model, target, data.rebatched(1), {
+    ...{ bits, round: startFrom !== 'rtn' },
     ...(threads !== undefined && { threads }),
     ...(signal && { signal }),
   });
@@ -211,6 +215,7 @@ async function staticsFor(
 /** What integer kernels have no form for. */
 function refuseWithStatic({
   static: target,
+  bits,
   blockSize,
   protect = [],
   startFrom = 'auto',
@@ -218,6 +223,7 @@ function refuseWithStatic({
   if (target === undefined) return;
   const wrong =
     (blockSize !== undefined && 'blocks of weights') ||
+    (!(bits >= 2 && bits <= 8) && `weights of ${bits} bits`) ||
     (protect.length > 0 && 'weights that are kept in other bits') ||
     (startFrom !== 'auto' && startFrom !== 'rtn' && `a start from ${startFrom}`);
   if (!wrong) return;
