@@ -1,8 +1,11 @@
 /** The same app with each bundler: the compiled model is in the output, and the second build compiles nothing. */
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { expect } from 'chai';
+import { largeModel } from '../../models/make-large.js';
 import { importModel } from '../../src/build/import-model.js';
+import { readModel } from '../../src/onnx/read.js';
+import { writeModel } from '../../src/onnx/write.js';
 import { builds, makeApp, modelsIn } from './app.js';
 import { BUILDERS } from './builders.js';
 
@@ -55,6 +58,24 @@ describe('plugins of bundlers', () => {
         );
     });
   }
+
+  it('emits weights beside a model under the names that it calls them by', async () => {
+    await writeModel(largeModel(1, 64), join(app, 'models/large.onnx'), { externalData: 'always' });
+    const main = readFileSync(join(app, 'main.js'), 'utf8');
+    writeFileSync(
+      join(app, 'main.js'),
+      "import url, { externalData } from './models/large.onnx?quantc&precision=float';\nconsole.log(url, externalData);",
+    );
+    const out = join(app, 'external');
+    await BUILDERS['Rollup']!(app, out).finally(() => writeFileSync(join(app, 'main.js'), main));
+    const [path] = Object.keys(modelsIn(out));
+    expect(path).to.match(/^assets\/large\.cpu-x64-[0-9a-f]{8}\/large\.cpu-x64\.onnx$/);
+    const files = readdirSync(join(out, dirname(path!))).sort();
+    expect(files).to.deep.equal(['large.cpu-x64.onnx', 'large.cpu-x64.onnx_data']);
+    expect(scripts(out)).to.contain('path: "large.cpu-x64.onnx_data"');
+    // It can be read where it lies.
+    expect([...readModel(join(out, path!)).graph.initializers].length).to.be.greaterThan(0);
+  });
 
   for (const [name, build] of Object.entries(BUILDERS)) {
     it(`${name} says what is wrong with an import`, async () => {
