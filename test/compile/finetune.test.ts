@@ -7,7 +7,7 @@ import { openNpz } from '../../src/calibration/npy.js';
 import { textsAsData } from '../../src/calibration/self-sampled.js';
 import { type FinetuneReport, type FinetuneRequest, finetune } from '../../src/compile/finetune.js';
 import { feedsToTrain } from '../../src/compile/finetune-data.js';
-import { candidatesOf } from '../../src/compile/finetune-plan.js';
+import { candidatesOf, floatsOf } from '../../src/compile/finetune-plan.js';
 import { trainableModel } from '../../src/compile/trainable.js';
 import { QuantcError } from '../../src/errors/error.js';
 import { Tensor } from '../../src/ir/tensor.js';
@@ -195,6 +195,20 @@ describe('what finetuning starts from', () => {
     expect([...putOnGrid(begun, grid).values.toFloat32()]).to.deep.equal([...given.toFloat32()]);
     const shown = [...begun.toFloat32()].map((each) => Number(each.toFixed(3)));
     expect(shown).to.deep.equal([0.35, 1, -0.5, 0.3, 0.9, -2]);
+  });
+
+  it('lets gains learn along, and tables and weights of 16 bits where that is asked for', () => {
+    const model = parseModel(`<ir_version: 10, opset_import: ["": 21]>
+      g (int64[2,3] ids) => (float[2,3,16] logits)
+      <float[16,8] table = ["fill": "normal:1"], float[8] gain = ["fill": "normal:2"], float[8] shift = ["fill": "normal:3"],
+       float[8,16] head = ["fill": "normal:4"], float[8] unread = ["fill": "normal:5"]> {
+        x = Gather(table, ids)
+        h = LayerNormalization(x, gain, shift)
+        logits = MatMul(h, head)
+        other = LayerNormalization(x, unread)
+      }`);
+    expect(floatsOf(model, model)).to.deep.equal(['gain', 'shift']);
+    expect(floatsOf(model, model, new Set(['head']))).to.deep.equal(['table', 'gain', 'shift', 'head']);
   });
 
   it('goes through all samples each epoch, in another order, and reads those of several sets', async () => {
