@@ -149,6 +149,7 @@ export type {
 export type { TrainingReport } from './report/training.js';
 export type { Binding as SlotBinding, RequiredBinding as RequiredSlotBinding } from './rewrite/binding.js';
 export { type Bindings, type Bound, constant, node, scalar, value } from './rewrite/binding.js';
+export type { ByOperator, MicrosoftOperator, OperatorName, StandardOperator } from './rewrite/operators.js';
 export type {
   NodePattern,
   OutputPattern,

@@ -5,6 +5,7 @@
 import { QuantcError } from '../errors/error.js';
 import type { Node } from '../ir/graph.js';
 import type { Binding, Bindings } from './binding.js';
+import type { ByOperator, MicrosoftOperator, OperatorName, StandardOperator } from './operators.js';
 
 /** Condition on one attribute: a value that it must equal, or a function of its plain value (absent: undefined). */
 export type AttributeCondition =
@@ -67,51 +68,25 @@ export type Slots<B extends Bindings> = { readonly [K in keyof B]: Slot };
 /** A number stands for a real constant of one element near it; `undefined` for an omitted input. */
 export type PatternInput = Pattern | Slot | number | undefined;
 
-type Capital = Uppercase<
-  | 'a'
-  | 'b'
-  | 'c'
-  | 'd'
-  | 'e'
-  | 'f'
-  | 'g'
-  | 'h'
-  | 'i'
-  | 'j'
-  | 'k'
-  | 'l'
-  | 'm'
-  | 'n'
-  | 'o'
-  | 'p'
-  | 'q'
-  | 'r'
-  | 's'
-  | 't'
-  | 'u'
-  | 'v'
-  | 'w'
-  | 'x'
-  | 'y'
-  | 'z'
->;
-/** Operators begin with a capital; what begins otherwise is ours. */
-export type OperatorName = `${Capital}${string}`;
 /** Inputs in order, then perhaps conditions on attributes. Inputs beyond those given must be absent. */
 export type PatternArguments = readonly (PatternInput | AttributeConditions)[];
 export type PatternOperator = (...parts: PatternArguments) => OutputPattern;
 
-export interface PatternBuilder {
-  readonly [opType: OperatorName]: PatternOperator;
+interface PatternParts {
   /** One of several operators with the same inputs. */
   oneOf(...opTypes: string[]): PatternOperator;
   /** The first of these that matches. */
   anyOf(...alternatives: PatternInput[]): Pattern;
   /** A constant of one element within a relative tolerance of `expected`. */
   near(expected: number, tolerance: number): Pattern;
-  /** Operators of another domain. */
-  domain(name: string): PatternBuilder;
+  /** Operators of another domain: `op.domain<'MyNorm'>('my.domain').MyNorm($.x)`, where the names may be left out. */
+  domain(name: 'com.microsoft'): PatternBuilder<MicrosoftOperator>;
+  domain<Own extends OperatorName = OperatorName>(name: string): PatternBuilder<Own>;
 }
+
+/** What `pattern` is given: a function for each operator. `Name`: those that its domain is known to have. */
+export type PatternBuilder<Name extends OperatorName = StandardOperator> = PatternParts &
+  ByOperator<Name, PatternOperator>;
 
 const ABSENT: Pattern = { kind: 'absent' };
 

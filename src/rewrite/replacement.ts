@@ -9,7 +9,7 @@ import { floatAttribute } from '../ir/edit.js';
 import { type Node, Value } from '../ir/graph.js';
 import { Tensor } from '../ir/tensor.js';
 import type { Type } from '../ir/type.js';
-import type { OperatorName } from './pattern.js';
+import type { ByOperator, MicrosoftOperator, OperatorName, StandardOperator } from './operators.js';
 
 /** A node that will be made. */
 export interface PlannedNode {
@@ -51,12 +51,15 @@ export type ReplacementArguments = readonly (
 )[];
 export type ReplacementOperator = (...parts: ReplacementArguments) => PlannedValue;
 
-export interface ReplacementBuilder {
-  readonly [opType: OperatorName]: ReplacementOperator;
+interface ReplacementParts {
   /** Copies name, attributes and metadata of `node` to the operator that follows; attributes given override. */
-  like(node: Node): ReplacementBuilder;
-  /** Operators of another domain, imported at version 1 when the model does not import it yet. */
-  domain(name: string): ReplacementBuilder;
+  like<Own extends OperatorName = StandardOperator>(node: Node): ReplacementBuilder<Own>;
+  /**
+   * Operators of another domain, imported at version 1 when the model does not import it yet:
+   * `op.domain<'MyNorm'>('my.domain').MyNorm(x)`, where the names may be left out.
+   */
+  domain(name: 'com.microsoft'): ReplacementBuilder<MicrosoftOperator>;
+  domain<Own extends OperatorName = OperatorName>(name: string): ReplacementBuilder<Own>;
   /** A constant of no dimensions. */
   scalar(number: number, dtype: DType): Tensor;
   /** A constant of given bytes. */
@@ -69,6 +72,10 @@ export interface ReplacementBuilder {
     compute: (from: readonly Tensor[]) => ArrayBufferView,
   ): Tensor;
 }
+
+/** What `replace` is given: a function for each operator. `Name`: those that its domain is known to have. */
+export type ReplacementBuilder<Name extends OperatorName = StandardOperator> = ReplacementParts &
+  ByOperator<Name, ReplacementOperator>;
 
 /** An empty last argument counts as an input, which is then dropped with the other omitted ones at the end. */
 const isInput = (part: ReplacementArguments[number]): part is ReplacementInput =>

@@ -46,6 +46,8 @@ describe('quantc new', function () {
       ...{
         strict: true,
         exactOptionalPropertyTypes: true,
+        noUncheckedIndexedAccess: true,
+        noPropertyAccessFromIndexSignature: true,
         noUnusedLocals: true,
       },
       ...{
@@ -68,9 +70,24 @@ describe('quantc new', function () {
     const own = readdirSync(path('quantc')).sort();
     expect(own).to.deep.equal(SCAFFOLDS.flatMap((kind) => [`my-${kind}.test.ts`, `my-${kind}.ts`]).sort());
 
+    // Operators of other domains: those that ONNX Runtime has, and those that only their author knows.
+    writeFileSync(
+      path('quantc', 'domains.ts'),
+      `import { type PatternBuilder, rewrite, value } from 'quantc';
+export const domains = rewrite({
+  name: 'domains',
+  doc: 'Fused(x) → QuickGelu(x)',
+  bind: { x: value },
+  pattern: (op, $) => op.domain<'Fused'>('local').Fused(op.domain('com.microsoft').FastGelu($.x), { mode: 1 }),
+  replace: ({ x }, op) => op.domain<'Own'>('local').Own(op.domain('com.microsoft').QuickGelu(op.Neg(x)), { mode: 1 }),
+});
+// @ts-expect-error: not one of the names that it was said to have.
+export const missed = (op: PatternBuilder) => op.domain<'Fused'>('local').Fusd();
+`,
+    );
     const { options } = ts.convertCompilerOptionsFromJson(compilerOptions, folder);
     const program = ts.createProgram(
-      [...own.map((name) => path('quantc', name)), path('quantc.config.ts')],
+      [...own, 'domains.ts'].map((name) => path('quantc', name)).concat(path('quantc.config.ts')),
       options,
     );
     const complaints = program
