@@ -19,9 +19,16 @@ const CONVOLUTIONAL: typeof DEFAULTS = {
 };
 const CONVOLUTIONAL_OTHERS = { steps: 100, rate: 1e-4 };
 
-/** @param student as it is trained */
-export function defaultsFor(student: Model, bits: number): { steps: number; rate: number } {
-  const own = isConvolutional(student) ? CONVOLUTIONAL[bits] : undefined;
-  if (own !== undefined) return own;
-  return isConvolutional(student) && bits > 4 ? CONVOLUTIONAL_OTHERS : (DEFAULTS[bits] ?? OTHERS);
+/** What was rounded together has less far to go: full rates would first lose what that gained. */
+const ROUNDED = 0.3;
+
+/**
+ * @param student as it is trained
+ * @param rounded whether weights of a convolutional network start as they are rounded together
+ */
+export function defaultsFor(student: Model, bits: number, rounded: boolean): { steps: number; rate: number } {
+  if (!isConvolutional(student)) return DEFAULTS[bits] ?? OTHERS;
+  const { steps, rate } =
+    CONVOLUTIONAL[bits] ?? (bits > 4 ? CONVOLUTIONAL_OTHERS : (DEFAULTS[bits] ?? OTHERS));
+  return { steps, rate: rounded ? rate * ROUNDED : rate };
 }

@@ -184,7 +184,7 @@ export async function prepareFinetuning(request: FinetuneRequest): Promise<Prepa
       { place: { file: request.model } },
     );
   }
-  const { steps, rate } = defaultsFor(student, request.bits);
+  const { steps, rate } = defaultsFor(student, request.bits, (statics?.start.weights.size ?? 0) > 0);
   const tables = request.tables
     ? new Set([...kept].flatMap(([name, to]) => (to === 'fp16' ? [name] : [])))
     : undefined;
