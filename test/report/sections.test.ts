@@ -43,6 +43,36 @@ describe('sections of the report page', () => {
     expect(reportPage(report(target()))).not.to.include('What calibration saw');
   });
 
+  it('tell what plugins did, those that did nothing as well', () => {
+    const changes = Array.from({ length: 100 }, (_, at) => `joined Neg_${at} ${HOSTILE}`);
+    const plugins = [
+      {
+        plugin: 'own-passes',
+        passes: [
+          { pass: 'join', runs: 3, changed: 250, declined: 1, changes, declines: ['Neg_7 is read twice'] },
+          { pass: 'silent', runs: 1, changed: 1, declined: 0, changes: [], declines: [] },
+        ],
+      },
+      { plugin: 'own-device', passes: [], target: 'npu', observer: 'tails' },
+      { plugin: 'idle', passes: [] },
+    ];
+    const page = reportPage(report(target({ plugins })));
+    for (const said of [
+      'What plugins did',
+      '250 changes',
+      'and 230 more',
+      'Neg_7 is read twice',
+      '1 change <span',
+      'target <code>npu</code>',
+      'ranges <code>tails</code>',
+      'no pass of it runs here',
+    ])
+      expect(page, said).to.include(said);
+    expect(page.match(/joined Neg_/g)).to.have.length(20);
+    expect(page).not.to.include(HOSTILE);
+    expect(reportPage(report(target()))).not.to.include('What plugins did');
+  });
+
   it('draw learning curves, of the report and of files', () => {
     const folder = mkdtempSync(join(tmpdir(), 'quantc-training-'));
     const file = join(folder, 'net.grids.json');

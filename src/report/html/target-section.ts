@@ -8,6 +8,7 @@ import { FULL, layerErrors, precisions, toneOf } from './error-section.js';
 import { histograms } from './histograms.js';
 import { ledgerPlace } from './ledger.js';
 import { html, type Markup } from './markup.js';
+import { pluginSection } from './plugin-section.js';
 import { mixes } from './sensitivity-section.js';
 import { learningCurve } from './training-section.js';
 
@@ -21,7 +22,7 @@ export function targetSection(report: TargetReport, id: string, latency?: RacedL
   const ran = html`${precisions(ledger)}${kernels(report)}${verdict(report)}`;
   return html`<section id="${id}"><h2>${model} → ${target}${shape !== undefined && `, ${shape}`}, ${precision}</h2>
 <div class="cards">${size(report)}${score(report)}${outputs(report)}${raced && time(raced)}${proof(report)}${budget(report)}</div>
-${fold('Who computes what', ran)}${fold('What layers lose', layerErrors(ledger))}${fold('What calibration saw', histograms(report))}${fold('Mixes of precisions', mixes(report))}${training && fold('How it was trained', learningCurve(training))}${fold(`Every node: ${ledger.length}`, ledgerPlace(ledger, id))}${notes(report)}</section>`;
+${fold('Who computes what', ran)}${fold('What layers lose', layerErrors(ledger))}${fold('What calibration saw', histograms(report))}${fold('Mixes of precisions', mixes(report))}${fold('What plugins did', pluginSection(report))}${training && fold('How it was trained', learningCurve(training))}${fold(`Every node: ${ledger.length}`, ledgerPlace(ledger, id))}${notes(report)}</section>`;
 }
 
 /** A part that can be closed; nothing where it is empty. */
