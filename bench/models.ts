@@ -1,17 +1,22 @@
 /**
  * Races what quantc makes of real models against the float originals and the best files that peers made of them:
  * size, score on held-out data, latency side by side in one process.
- *   npm run bench -- [--models resnet,kwt] [--kinds static,dynamic] [--rounds 30] [--threads 2] [--json file]
+ *   npm run bench -- [--models resnet,kwt] [--kinds static,dynamic,weights,int4,auto] [--rounds 30] [--threads 2]
+ *       [--tokens 1] [--file mine.onnx] [--json file]
+ * With --tokens the race is on the first so many of each text, as a decoder reads them one by one; scores are of whole
+ * texts all the same. --file is a model of your own, fed with random numbers.
  */
 import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { openData } from '../src/calibration/data.js';
-import type { DataSet } from '../src/calibration/dataset.js';
+import type { DataSet, Feeds } from '../src/calibration/dataset.js';
 import { evaluate } from '../src/calibration/evaluate.js';
 import { syntheticData } from '../src/calibration/synthetic.js';
 import { compile } from '../src/compile.js';
+import { Tensor } from '../src/ir/tensor.js';
 import { readModel } from '../src/onnx/read.js';
 import type { TargetReport } from '../src/report/report.js';
 import { race } from '../src/runtime/latency.js';
@@ -19,6 +24,8 @@ import { withSession } from '../src/runtime/session.js';
 import { sharedPath } from '../test/shared.js';
 
 const MODELS = [
+  'shapes-cnn',
+  'signal-transformer',
   'mobilenetv2',
   'resnet20-cifar',
   'resnet8-tiny',
@@ -37,7 +44,13 @@ const MODELS = [
   'bert-tiny-messy',
   'qdq-mobilenetv2',
 ] as const;
-const KINDS = { static: 'int8', dynamic: 'int8-dynamic' } as const;
+const KINDS = {
+  static: 'int8',
+  dynamic: 'int8-dynamic',
+  weights: 'int8-weights',
+  int4: 'int4',
+  auto: 'auto',
+} as const;
 type Kind = keyof typeof KINDS;
 
 interface Row {
@@ -64,18 +77,21 @@ const { values: options } = parseArgs({
     kinds: { type: 'string', default: 'static,dynamic' },
     rounds: { type: 'string', default: '30' },
     threads: { type: 'string', default: '2' },
+    tokens: { type: 'string' },
+    file: { type: 'string' },
     json: { type: 'string' },
   },
 });
 const threads = Number(options.threads);
-const wanted = options.models?.split(',');
+const added = options.file && basename(options.file, '.onnx');
+const wanted = options.models?.split(',') ?? (added ? [added] : undefined);
 const rows: Row[] = [];
 const failures: string[] = [];
 const root = mkdtempSync(join(tmpdir(), 'quantc-bench-'));
 try {
-  for (const name of MODELS) {
+  for (const name of [...MODELS, ...(added ? [added] : [])]) {
     if (wanted && !wanted.some((part) => name.includes(part))) continue;
-    const folder = sharedPath('models', name);
+    const folder = name === added ? dirname(options.file!) : (ownPath(name) ?? sharedPath('models', name));
     if (folder === undefined) {
       console.warn(`!!! shared model ${name} is not there: skipped`);
       continue;
@@ -98,9 +114,15 @@ summary();
 if (options.json) writeFileSync(options.json, JSON.stringify(rows, undefined, 1));
 if (failures.length > 0) process.exitCode = 1;
 
+/** The models of this project lie beside its sources. */
+function ownPath(name: string): string | undefined {
+  const folder = fileURLToPath(new URL(`../models/${name}`, import.meta.url));
+  return existsSync(folder) ? folder : undefined;
+}
+
 async function benchOne(name: string, folder: string, kind: Kind): Promise<Row> {
-  const float = join(folder, 'model.onnx');
-  const hasData = existsSync(join(folder, 'data.json'));
+  const float = name === added ? options.file! : join(folder, 'model.onnx');
+  const hasData = name !== added && existsSync(join(folder, 'data.json'));
   const out = join(root, `${name}-${kind}`);
   const start = performance.now();
   const [report] = (await compile({
@@ -129,7 +151,7 @@ async function benchOne(name: string, folder: string, kind: Kind): Promise<Row> 
     if (peer) score.peer = await of(peer);
     if (metric !== 'sqnr') score.float = await of(float);
   });
-  const one = await firstFeed(data);
+  const one = cut(await firstFeed(data));
   const contenders = [
     { name: 'float', model: float },
     { name: 'ours', model: ours },
@@ -138,7 +160,7 @@ async function benchOne(name: string, folder: string, kind: Kind): Promise<Row> 
   ];
   const times = await race(contenders, [one], { rounds: Number(options.rounds), warmup: 5, threads });
   const median = new Map(times.map((each) => [each.name, each.median]));
-  const bytes = statSync(float).size;
+  const bytes = report.bytesBefore;
   const [base, again] = [median.get('float')!, median.get('float again')!];
   return {
     model: name,
@@ -161,6 +183,18 @@ async function benchOne(name: string, folder: string, kind: Kind): Promise<Row> 
 async function firstFeed(data: DataSet) {
   for await (const feeds of data.first(1)) return feeds;
   throw new Error('no feed');
+}
+
+/** The first tokens of what is integers, [batch, tokens]. */
+function cut(feeds: Feeds): Feeds {
+  const tokens = Number(options.tokens ?? Number.POSITIVE_INFINITY);
+  const fewer = ([name, tensor]: [string, Tensor]): [string, Tensor] => {
+    const [batch = 1, length = 1] = tensor.shape;
+    if (tensor.shape.length !== 2 || !/^u?int/.test(tensor.dtype) || length <= tokens) return [name, tensor];
+    const width = tensor.bytes().length / (batch * length);
+    return [name, Tensor.of(tensor.dtype, [1, tokens], tensor.bytes().slice(0, tokens * width))];
+  };
+  return Object.fromEntries(Object.entries(feeds).map(fewer));
 }
 
 function line({ model, kind, metric, score, size, latency, compileSeconds }: Row): string {

@@ -5,7 +5,7 @@
  *
  *   npx tsx models/make-llama.ts <folder> [shape=1b]
  *
- * Shapes: `1b` (0.95 billion parameters, float32, 3.8 GB), `7b` (6.7 billion, float16, 13.5 GB), `tiny`.
+ * Shapes: `1b` (0.95 billion parameters, float32, 3.8 GB), `7b` (6.7 billion, float16, 13.5 GB), `30m`, `tiny`.
  */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -32,6 +32,7 @@ export interface LlamaShape {
 
 export const SHAPES: Readonly<Record<string, LlamaShape>> = {
   tiny: shape(64, 2, 4, 2, 176, 512, 'float'),
+  '30m': shape(512, 8, 8, 8, 1408, 8000, 'float'),
   '1b': shape(2048, 16, 32, 32, 5632, 32000, 'float'),
   '7b': shape(4096, 32, 32, 32, 11008, 32000, 'float16'),
 };

@@ -5,8 +5,10 @@ import { originalNames } from '../passes/shorten-names.js';
 import { unlessQuantized } from './compile/came-quantized.js';
 import { resolveRequested } from './compile/each-target.js';
 import { exclusionOf } from './compile/exclusion.js';
+import { givenGrids } from './compile/given-grids.js';
 import { noteUnplaced, plugIn, withPlaced } from './compile/plugged.js';
 import { judgeFile, verdictFor } from './compile/provider-verdict.js';
+import { tellAuto, trainedFor } from './compile/request-data.js';
 import { type Specialization, specializeFor } from './compile/specialize.js';
 import { tellWeights } from './compile/weight-request.js';
 import type { Model, Value } from './ir/graph.js';
@@ -56,11 +58,15 @@ export async function explain(request: ExplainRequest): Promise<Explanation> {
   const [target] = resolveRequested([request.target ?? 'cpu'], plugged.targets);
   if (request.asIs) return explainFile(request, target!);
   const model = readModel(request.model);
-  const precision = precisionFor(request.precision ?? 'auto', target!, true, model);
+  const ledger = new Ledger();
+  const { precision, because } = precisionFor(request.precision ?? 'auto', target!, model, {
+    calibrated: true,
+    trained: trainedFor(givenGrids(request.model, model)),
+  });
+  tellAuto(ledger, precision, because);
   const { fusions, lowerings, executor } = target!;
   const rewriting = { fusions, lowerings, beside: executor !== undefined };
   const recipe = withPlaced(recipeFor(precision, undefined, rewriting, plugged.algorithms), plugged);
-  const ledger = new Ledger();
   noteUnplaced(recipe, plugged, `${precision} for ${target!.name}`, ledger);
   specializeFor(request, model, target, ledger);
   const facts = new Map<string, unknown>();

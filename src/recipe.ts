@@ -25,61 +25,16 @@ import { quantizeAttention } from '../passes/quantize-attention.js';
 import { quantizeDynamic } from '../passes/quantize-dynamic.js';
 import { quantizeRecurrent } from '../passes/quantize-recurrent.js';
 import { shortenNames } from '../passes/shorten-names.js';
-import { QuantcError } from './errors/error.js';
-import type { Model } from './ir/graph.js';
 import type { Pass } from './pipeline/pass.js';
 import type { Algorithm } from './plugin/plugin.js';
 import { algorithmsNamed } from './recipe-algorithms.js';
-import { PRECISIONS, type Precision } from './recipe-precisions.js';
+import type { Precision } from './recipe-precisions.js';
 import { WEIGHT_PASSES } from './recipe-weights.js';
-import { isProfile, profileFor } from './target/profiled.js';
-import type { Target } from './target/target.js';
+import { isProfile } from './target/profiled.js';
 
 export { ALGORITHMS, algorithmsNamed } from './recipe-algorithms.js';
+export { type Circumstances, type PrecisionChoice, precisionFor, staticPrecisionFor } from './recipe-auto.js';
 export { PRECISIONS, type Precision, parsePrecision } from './recipe-precisions.js';
-
-/** Those that need integer kernels for activations, which executors beside the CPU lack. */
-const INTEGER: readonly Precision[] = ['int8', 'int8-dynamic'];
-
-/** What a target has kernels for. */
-function precisionsOf({ whole, executor, precisions }: Target): readonly Precision[] {
-  if (precisions) return ['auto', ...(precisions as readonly Precision[])];
-  if (whole) return ['auto', ...whole, 'float'];
-  return PRECISIONS.filter((each) => !isProfile(each) && !(executor && INTEGER.includes(each)));
-}
-
-/**
- * What `auto` means for a target.
- * @param calibrated whether there are calibration data
- * @param model as it was read
- * @throws QuantcError E_PRECISION_TARGET for a precision that the target has no kernels for
- */
-export function precisionFor(
-  wanted: Precision,
-  target: Target,
-  calibrated: boolean,
-  model: Model,
-): Exclude<Precision, 'auto'> {
-  const there = precisionsOf(target);
-  if (!there.includes(wanted)) {
-    throw new QuantcError('E_PRECISION_TARGET', `${target.name} has no kernels for ${wanted}`, {
-      kind: 'usage',
-      hint: `Choose one of ${there.join(', ')}.`,
-    });
-  }
-  if (wanted !== 'auto') return wanted;
-  if (target.precisions) return firstOf(target.precisions, calibrated);
-  if (target.whole) return profileFor(model);
-  return target.executor ? 'int4' : calibrated ? 'int8' : 'int8-dynamic';
-}
-
-/** The first that a target names, or the one after it where the first wants data and there are none. */
-function firstOf(
-  [first, second = first]: readonly string[],
-  calibrated: boolean,
-): Exclude<Precision, 'auto'> {
-  return (first === 'int8' && !calibrated ? second : first) as Exclude<Precision, 'auto'>;
-}
 
 /** Arithmetic in 16 bits, and what sessions need to take it. */
 const IN_HALF: readonly Pass[] = [convertToHalf, moveBatchTransposes, nameNodes];

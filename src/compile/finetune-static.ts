@@ -16,7 +16,7 @@ import type { Model, Value } from '../ir/graph.js';
 import { definePass } from '../pipeline/pass.js';
 import { runPipeline } from '../pipeline/run.js';
 import { type QuantizedType, usableBounds } from '../quant/affine.js';
-import { precisionFor, recipeFor } from '../recipe.js';
+import { recipeFor, staticPrecisionFor } from '../recipe.js';
 import type { Precision } from '../recipe-precisions.js';
 import { createEngine } from '../runtime/engine.js';
 import { judgedByLikeness, planFact, rangesFact, targetFact } from '../target/facts.js';
@@ -75,7 +75,7 @@ export async function staticGrids(
   { bits, round, ...options }: StaticOptions,
 ): Promise<StaticGrids> {
   const [target, ...others] = resolveRequested([name]) as [Target, ...Target[]];
-  const precision = precisionFor('auto', target, true, model);
+  const precision = staticPrecisionFor(target, model);
   if (others.length > 0 || !isStatic(precision)) {
     throw new QuantcError('E_FINETUNE_TARGET', `${name} is no one target that computes in static integers`, {
       kind: 'usage',

@@ -2,7 +2,8 @@ import { openData, type Split } from '../calibration/data.js';
 import { type DataSet, sameSamples } from '../calibration/dataset.js';
 import type { Model } from '../ir/graph.js';
 import type { Ledger } from '../pipeline/ledger.js';
-import { precisionFor } from '../recipe.js';
+import { precisionFor, staticPrecisionFor } from '../recipe.js';
+import type { GivenGrid, GivenGrids } from '../target/given-grids.js';
 import { isProfile } from '../target/profiled.js';
 import type { Target } from '../target/target.js';
 import { type FixedDim, withDims } from './dims.js';
@@ -68,7 +69,7 @@ export async function dataFor(
       'W_EVAL_SPLIT',
       `without --calib, ${seen.count} samples of --eval gave the ranges and chose the mix; the score is that of the other ${unseen.count}`,
     );
-    const precision = target.whole ? precisionFor('auto', target, true, model) : 'int8';
+    const precision = target.whole ? staticPrecisionFor(target, model) : 'int8';
     return { precision, ranges: seen, samples: seen, evaluation: unseen, given: undefined };
   }
   if (calib && evaluation && calib.source === evaluation.source && sameSamples(calib, evaluation)) {
@@ -77,7 +78,12 @@ export async function dataFor(
   // What was trained on grids brings its ranges along.
   const given = givenGrids(request.model, model);
   const trained = given !== undefined && given.activations.size > 0;
-  const precision = precisionFor(request.precision ?? 'auto', target, trained || calib !== undefined, model);
+  const { precision, because } = precisionFor(request.precision ?? 'auto', target, model, {
+    calibrated: trained || calib !== undefined,
+    trained: trainedFor(given),
+    mixes: mixes(request),
+  });
+  tellAuto(ledger, precision, because);
   // What is quantized without ranges is rounded by samples all the same, where there are some.
   const rounds = precision !== 'float' || asksForDeflated(request);
   const own = await ownTexts(request, precision, model, ledger, remember);
@@ -87,6 +93,23 @@ export async function dataFor(
   const samples = calib ?? evaluation ?? own?.beginnings ?? ranges ?? randomSamples(model, false, ledger);
   return { precision, ranges, samples, evaluation, given };
 }
+
+/** A line of the report on what `auto` came to, and why. */
+export function tellAuto(ledger: Ledger, precision: string, because: string | undefined): void {
+  if (because !== undefined) ledger.note('info', 'auto', `auto is ${precision}, because ${because}`);
+}
+
+/** What of a model was trained on grids that lie beside it. */
+export function trainedFor(given: GivenGrids | undefined): 'weights' | 'activations' | undefined {
+  if (given === undefined) return undefined;
+  if (given.activations.size > 0) return 'activations';
+  const few = ({ low, high }: GivenGrid): boolean => high - low < 16;
+  return [...given.weights.values()].some(few) ? 'weights' : undefined;
+}
+
+/** What only static integers have was asked for. */
+const mixes = ({ budget = [], algorithms, ranges }: CompileRequest): boolean =>
+  budget.length > 0 || algorithms !== undefined || ranges !== undefined;
 
 /** A budget needs samples to search on: where there are none but those for the score, they are shared out. */
 const splits = ({ budget, calib, precision }: CompileRequest): boolean =>

@@ -137,9 +137,10 @@ describe('npu-qnn', () => {
 
   it('names its profiles, and takes no others', () => {
     const model = parseModel(images);
-    expect(precisionFor('auto', npuQnn, true, model)).to.equal('a8w8');
-    expect(precisionFor('auto', npuQnn, true, parseModel(attention))).to.equal('a16w8');
-    expect(() => precisionFor('int8', npuQnn, true, model)).to.throw(/npu-qnn has no kernels for int8/);
-    expect(() => precisionFor('a8w8', cpuX64Vnni, true, model)).to.throw(/has no kernels for a8w8/);
+    const calibrated = { calibrated: true };
+    expect(precisionFor('auto', npuQnn, model, calibrated).precision).to.equal('a8w8');
+    expect(precisionFor('auto', npuQnn, parseModel(attention), calibrated).precision).to.equal('a16w8');
+    expect(() => precisionFor('int8', npuQnn, model, calibrated)).to.throw(/npu-qnn has no kernels for int8/);
+    expect(() => precisionFor('a8w8', cpuX64Vnni, model, calibrated)).to.throw(/has no kernels for a8w8/);
   });
 });
