@@ -3,6 +3,7 @@ import { QuantcError } from './errors/error.js';
 import type { Model } from './ir/graph.js';
 import { type KindFacts, kindOf, type ModelKind } from './recipe-kind.js';
 import { PRECISIONS, type Precision } from './recipe-precisions.js';
+import { cacheInputs } from './runtime/first-run.js';
 import { isProfile, profileFor } from './target/profiled.js';
 import type { Target } from './target/target.js';
 
@@ -23,14 +24,16 @@ export interface Circumstances {
   readonly trained?: 'weights' | 'activations' | undefined;
   /** Something is asked for that only static integers have: a budget to search a mix for, ranges, algorithms. */
   readonly mixes?: boolean;
+  /** A decoder gets a cache of keys and values, if it came without. */
+  readonly kvCache?: boolean | undefined;
 }
 
 /** Those that need integer kernels for activations, which executors beside the CPU lack. */
 const INTEGER: readonly Precision[] = ['int8', 'int8-dynamic'];
 
 /**
- * Weights of products from which a language model gets 4 bits on the CPU. Between the two that were measured: with 0.26
- * million 4 bits cost 6 % of perplexity, with 3.4 million nothing that could be told.
+ * Weights of products from which a decoder that reads token by token gets 4 bits on the CPU. Between the two that were
+ * measured: with 0.26 million 4 bits cost 6 % of perplexity, with 3.4 million nothing that could be told.
  */
 export const FOUR_BITS_FROM = 1 << 20;
 
@@ -84,7 +87,10 @@ function automatic(target: Target, model: Model, circumstances: Circumstances): 
   const { kind } = facts;
   if (circumstances.trained === 'weights' && kind !== 'convolutional')
     return { precision: 'int4', because: 'its weights were trained on grids of few bits' };
-  return target.executor ? beside(kind, target) : onCpu(facts, circumstances);
+  if (target.executor) return beside(kind, target);
+  const ports = model.graph.inputs.filter(({ constant }) => constant === undefined);
+  const stepwise = circumstances.kvCache || cacheInputs(ports).length > 0;
+  return onCpu(facts, stepwise, circumstances);
 }
 
 /** The first that a target names, or the one after it where the first wants data and there are none. */
@@ -124,15 +130,16 @@ function beside(kind: ModelKind, { name }: Target): PrecisionChoice {
 
 function onCpu(
   { kind, productWeights }: KindFacts,
+  stepwise: boolean,
   { calibrated, trained, mixes }: Circumstances,
 ): PrecisionChoice {
   if (trained === 'activations')
     return { precision: 'int8', because: 'it was trained on grids of activations' };
-  if (kind === 'language-model' && !mixes && productWeights >= FOUR_BITS_FROM) {
+  if (kind === 'language-model' && stepwise && !mixes && productWeights >= FOUR_BITS_FROM) {
     const millions = Math.round(productWeights / 1e6);
     return {
       precision: 'int4',
-      because: `it is ${KIND_TEXT[kind]} of ${millions} million weights, which bear 4 bits in blocks and are read faster`,
+      because: `it reads token by token, and its ${millions} million weights bear 4 bits in blocks, which are read faster`,
     };
   }
   if (calibrated) return { precision: 'int8', because: `there are data for ranges, and ${WITH_DATA[kind]}` };
@@ -145,7 +152,8 @@ function onCpu(
 /** What data are good for, by kind. */
 const WITH_DATA: Readonly<Record<ModelKind, string>> = {
   convolutional: 'static integers are the only ones that convolutions are faster in',
-  'language-model': 'static integers lose no more than dynamic ones in a language model this small',
+  'language-model':
+    'static integers lose no more than dynamic ones in the language models that were measured',
   transformer: 'static integers lose no more than dynamic ones in the transformers that were measured',
   recurrent:
     'products have static integers, while recurrent operators find their ranges as they run all the same',
@@ -155,7 +163,7 @@ const WITH_DATA: Readonly<Record<ModelKind, string>> = {
 /** What becomes of a model without data, by kind. */
 const WITHOUT: Readonly<Record<ModelKind, string>> = {
   convolutional: 'convolutions compute in float with weights of 8 bits',
-  'language-model': 'products find them as they run; so small a language model does not bear 4 bits',
+  'language-model': 'products find them as they run',
   transformer: 'products find them as they run',
   recurrent: 'products and LSTMs find them as they run',
   plain: 'products find them as they run',

@@ -82,6 +82,7 @@ export async function dataFor(
     calibrated: trained || calib !== undefined,
     trained: trainedFor(given),
     mixes: mixes(request),
+    kvCache: request.kvCache,
   });
   tellAuto(ledger, precision, because);
   // What is quantized without ranges is rounded by samples all the same, where there are some.

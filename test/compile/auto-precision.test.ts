@@ -6,8 +6,10 @@ import { llama, SHAPES } from '../../models/make-llama.js';
 import { trainedFor } from '../../src/compile/request-data.js';
 import { compile } from '../../src/compile.js';
 import { explain } from '../../src/explain.js';
+import { addInput } from '../../src/ir/edit.js';
 import type { Model } from '../../src/ir/graph.js';
 import { Tensor } from '../../src/ir/tensor.js';
+import { tensorType } from '../../src/ir/type.js';
 import { readModel } from '../../src/onnx/read.js';
 import { type Circumstances, precisionFor, staticPrecisionFor } from '../../src/recipe.js';
 import { kindOf } from '../../src/recipe-kind.js';
@@ -97,8 +99,9 @@ describe('precision auto', () => {
     ['small decoder', cpuX64Vnni, true, 'int8'],
     ['small decoder', cpuX64Vnni, false, 'int8-dynamic'],
     ['small decoder', webgpu, false, 'int4'],
-    ['decoder', cpuX64Vnni, true, 'int4'],
-    ['decoder', cpuX64Vnni, false, 'int4'],
+    ['decoder', cpuX64Vnni, true, 'int8'],
+    ['decoder', cpuX64Vnni, false, 'int8-dynamic'],
+    ['decoder', webgpu, true, 'int4'],
     ['recurrent', cpuX64Vnni, true, 'int8'],
     ['recurrent', cpuX64Vnni, false, 'int8-dynamic'],
   ];
@@ -110,8 +113,19 @@ describe('precision auto', () => {
     });
   }
 
+  it('is int4 for a decoder that reads token by token, if it is large enough', () => {
+    const [small, large] = [MODELS['small decoder']!(), MODELS['decoder']!()];
+    expect(chosen(cpuX64Vnni, large, { calibrated: true, kvCache: true })).to.equal('int4');
+    expect(chosen(cpuX64Vnni, large, { calibrated: false, kvCache: true })).to.equal('int4');
+    expect(chosen(cpuX64Vnni, small, { calibrated: false, kvCache: true })).to.equal('int8-dynamic');
+    const type = tensorType('float', ['B', 8, 'P', 64]);
+    addInput(large.graph, 'past_key_values.0.key', type);
+    expect(chosen(cpuX64Vnni, large, { calibrated: true })).to.equal('int4');
+  });
+
   it('takes static integers for what only they have', () => {
-    expect(chosen(cpuX64Vnni, MODELS['decoder']!(), { calibrated: true, mixes: true })).to.equal('int8');
+    const circumstances = { calibrated: true, kvCache: true, mixes: true };
+    expect(chosen(cpuX64Vnni, MODELS['decoder']!(), circumstances)).to.equal('int8');
   });
 
   it('follows grids that a model was trained on', () => {
