@@ -54,7 +54,7 @@ import {
 } from './target/facts.js';
 import { type BytesGoal, type MixGoal, mixFact } from './target/mix.js';
 import { profiled } from './target/profiled.js';
-import type { Target } from './target/target.js';
+import { providerName, type Target } from './target/target.js';
 import { weightMixFact } from './target/weight-mix.js';
 
 export type { CompileEvent, CompileRequest, Stage } from './compile/request.js';
@@ -98,13 +98,14 @@ export async function compile(asked: CompileRequest): Promise<TargetReport[]> {
       }),
     );
     await writeCompanions(request, reports, staging);
-    await writeBindings(request, targets, reports, staging);
+    const bindings = await writeBindings(request, reports, staging);
     const told = { quantc: VERSION, targets: reports, ...(refused.length > 0 && { refused }) };
     const text = reportText(told);
     await staging.write(REPORT_NAME, text, [request.model]);
     if (request.report) await staging.write(PAGE_NAME, await pageOf([text]), [request.model]);
     stopIfAborted(request.signal);
     staging.commit();
+    if (bindings.length > 0) request.onEvent?.({ kind: 'bindings', paths: bindings });
     return reports;
   } finally {
     staging.remove();
@@ -240,6 +241,7 @@ async function compileFor(
   for (const each of names) files.push(await staging.add(each, inputs));
   const deflated = await deflatedFor(request, inputs, names.map(place));
   const { precision, samples } = data;
+  const provider = providerName(target);
   const beside = await deliverBeside({ request, target, precision, name, staging, inputs, samples, ledger });
   return {
     model: basename(request.model),
@@ -250,6 +252,7 @@ async function compileFor(
     bytesAfter: files.reduce((sum, file) => sum + file.bytes, 0),
     files: [...files, ...beside],
     session: target.session,
+    ...(provider !== undefined && { provider }),
     remarks: target.remarks ?? [],
     proof,
     ledger: ledger.rows,

@@ -128,9 +128,6 @@ async function bind(
       return { ...file, target, within: part.job.name };
     }),
   );
-  const own = parts.flatMap(({ job }) =>
-    (job.request.targets ?? []).filter((target) => typeof target !== 'string'),
-  );
-  const bound = bindModels(name, basename(parts[0]!.job.request.model), files, own);
+  const bound = bindModels(name, basename(parts[0]!.job.request.model), files);
   return bindingsModules(bound, settings, folder);
 }

@@ -1,6 +1,7 @@
 /** `manifest.json`: what an app needs to know of what was built, to load it and to tell one build from another. */
 import { basename } from 'node:path';
 import type { TargetReport } from '../report/report.js';
+import type { ProviderName } from '../target/target.js';
 import type { StoredFile } from './store.js';
 
 export const MANIFEST_NAME = 'manifest.json';
@@ -16,6 +17,8 @@ export interface ManifestTarget {
   readonly bytesBefore: number;
   /** Session options that the file wants. */
   readonly session: Readonly<Record<string, string>>;
+  /** Execution provider that the session must name, where it is not the CPU. */
+  readonly provider?: ProviderName;
   readonly proof: string;
   /** What was scored: the metric, and what the float model and this one came to. */
   readonly metric?: { readonly name: string; readonly float: number; readonly quantized: number };
@@ -39,6 +42,7 @@ export function manifestTarget(report: TargetReport, files: readonly StoredFile[
     bytes: report.bytesAfter,
     bytesBefore: report.bytesBefore,
     session: report.session,
+    ...(report.provider !== undefined && { provider: report.provider }),
     proof: report.proof.status,
     ...(evaluation && {
       metric: { name: evaluation.metric, float: evaluation.float, quantized: evaluation.quantized },

@@ -59,6 +59,7 @@ export async function watchProgress(
   let attempt = '';
   return {
     onEvent(event) {
+      if (event.kind === 'bindings') return;
       const { target } = event;
       seen.add(target);
       if (event.kind === 'refused') return;

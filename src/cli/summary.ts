@@ -30,6 +30,10 @@ const FINE_DECIBELS = 40;
 export const refusals = (refused: readonly RefusedTarget[]): string =>
   `${section('Refused', columns(refused.map(({ target, code, message }) => [target, `${message} (${code})`])))}\n`;
 
+/** Modules of bindings, each for every target. @param out folder that they are in, as the user gave it */
+export const bindingsWritten = (paths: readonly string[], out: string): string =>
+  `${section('Bindings', columns(paths.map((path) => [join(out, path)])))}\n`;
+
 /** A paragraph or two on one target's report. @param out folder that the files are in, as the user gave it */
 export function summary(report: TargetReport, out: string): string {
   const parts = [

@@ -1,6 +1,5 @@
-/** What typed bindings need to know of compiled files: read from the files themselves, and from the targets' tables. */
+/** What typed bindings need to know of compiled files: read from the files themselves, and from what reports say. */
 import { basename, join } from 'node:path';
-import { targets as builtIn } from '../../targets/index.js';
 import type { BoundModel, BoundPort, BoundVariant, Device } from '../codegen/bound-model.js';
 import { QUANTIZED } from '../codegen/element-type.js';
 import { QuantcError } from '../errors/error.js';
@@ -8,7 +7,7 @@ import type { Model, Value } from '../ir/graph.js';
 import { readModel } from '../onnx/read.js';
 import { nested } from '../prove.js';
 import { scalarQuantization } from '../target/quantized-scalar.js';
-import type { Target } from '../target/target.js';
+import type { ProviderName } from '../target/target.js';
 import { providerSettings } from './provider-settings.js';
 
 /** One compiled model, as a report or a manifest tells of it. */
@@ -23,6 +22,8 @@ export interface CompiledFile {
   readonly bytes: number;
   /** Session options, as ONNX Runtime spells them. */
   readonly session: Readonly<Record<string, string>>;
+  /** Execution provider that the session must name, where it is not the CPU. */
+  readonly provider?: ProviderName;
   /** The folder of its own that they will lie in, below that of the manifest; default none. */
   readonly within?: string;
 }
@@ -38,15 +39,9 @@ const FLASH_LANES = 8;
  * in names, types or ranks, they come as a module of their own, which the first of their targets is added to the name
  * of. `.tflite` files are left out: ONNX Runtime has no part in them.
  * @param source name of the model that they were compiled from
- * @param own targets that are not built in
  * @throws QuantcError E_BINDINGS_TYPE for inputs and outputs that are no tensors, and what `readModel` throws
  */
-export function bindModels(
-  name: string,
-  source: string,
-  files: readonly CompiledFile[],
-  own: readonly Target[] = [],
-): BoundModel[] {
+export function bindModels(name: string, source: string, files: readonly CompiledFile[]): BoundModel[] {
   const groups = new Map<string, { readonly models: Model[]; readonly files: CompiledFile[] }>();
   for (const file of files) {
     if (!/\.onnx$/.test(file.files[0] ?? '')) continue;
@@ -69,7 +64,7 @@ export function bindModels(
       inputs,
       outputs: merged(ports.map((each) => each.outputs)),
       variants: group.files.map((file, at) => ({
-        ...variantOf(file, group.models[at]!, own),
+        ...variantOf(file, group.models[at]!),
         ...narrowerThan(inputs, ports[at]!.inputs),
       })),
     };
@@ -153,33 +148,31 @@ function narrowerThan(
   return { narrower: Object.fromEntries(narrower.map(({ name, dims }) => [name, dims!])) };
 }
 
-function variantOf(file: CompiledFile, model: Model, own: readonly Target[]): Omit<BoundVariant, 'narrower'> {
-  const { target: name, precision, bytes, session, within } = file;
-  const target = [...own, ...builtIn].find((each) => name === each.name || name.startsWith(`${each.name}.`));
+function variantOf(file: CompiledFile, model: Model): Omit<BoundVariant, 'narrower'> {
+  const { target: name, precision, bytes, session, provider, within } = file;
   const placed = (path: string): string => [...(within ? [within] : []), ...path.split(/[\\/]/)].join('/');
   const [main = '', ...beside] = file.files;
   const external = beside.filter((each) => basename(each).includes('.onnx_data'));
-  const half = target?.executor?.provider === 'webgpu' && computesInHalf(model);
+  const half = provider === 'webgpu' && computesInHalf(model);
   const arch = /^cpu-(x64|arm64)/.exec(name)?.[1];
   return {
     ...{ target: name, precision, file: placed(main), externalData: external.map(placed), bytes },
     ...(half && { half }),
-    ...(target?.name === 'webgpu-flash' && { subgroups: FLASH_LANES }),
+    ...(/^webgpu-flash(?:\.|$)/.test(name) && { subgroups: FLASH_LANES }),
     ...(arch !== undefined && { arch }),
-    ...runsOn(target, precision, session),
+    ...runsOn(provider, precision, session),
   };
 }
 
 /** Devices of a target, and what their sessions are told. */
 function runsOn(
-  target: Target | undefined,
+  provider: ProviderName | undefined,
   precision: string,
   entries: Readonly<Record<string, string>>,
 ): Pick<BoundVariant, 'devices' | 'session' | 'platform'> {
   const extra = Object.keys(entries).length > 0 ? { extra: nested(entries) } : {};
-  if (target?.executor?.provider === 'webgpu')
+  if (provider === 'webgpu')
     return { devices: ['webgpu'], session: { webgpu: { executionProviders: ['webgpu'], ...extra } } };
-  const provider = target?.provider?.provider;
   if (provider === undefined) {
     const session = { wasm: { executionProviders: ['wasm'], ...extra }, node: extra, 'react-native': extra };
     return { devices: ANYWHERE, session };

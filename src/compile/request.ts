@@ -94,6 +94,8 @@ export type CompileEvent =
   | { readonly kind: 'pass'; readonly target: string; readonly event: PassEvent; readonly model: Model }
   /** One of the targets that an alias stands for refuses the model; the others go on. */
   | { readonly kind: 'refused'; readonly target: string; readonly error: QuantcError }
+  /** Modules of bindings that are among the outputs, once all of these are there. */
+  | { readonly kind: 'bindings'; readonly paths: readonly string[] }
   /** Budgets: one more mix of precisions is compiled. */
   | { readonly kind: 'attempt'; readonly target: string; readonly attempt: number }
   /** How much of the stage that is under way has been done, from 0 to 1. */

@@ -3,7 +3,6 @@ import { basename, dirname, extname } from 'node:path';
 import type { BoundModel } from '../codegen/bound-model.js';
 import type { TargetReport } from '../report/report.js';
 import { VERSION } from '../report/version.js';
-import type { Target } from '../target/target.js';
 import { bindModels, type CompiledFile } from './bind-model.js';
 import { type BindingsSettings, declaredRuntimes } from './declared-runtimes.js';
 import type { CompileRequest } from './request.js';
@@ -34,25 +33,30 @@ export async function bindingsModules(
 
 /** What a report says of one compiled file. @param folder where it lies */
 export function compiledFile(report: TargetReport, folder: string): CompiledFile {
-  const { target, shape, precision, files, bytesAfter, session } = report;
+  const { target, shape, precision, files, bytesAfter, session, provider } = report;
   return {
     ...{ target: shape === undefined ? target : `${target}.${shape}`, precision, folder, session },
+    ...(provider !== undefined && { provider }),
     ...{ files: files.map(({ path }) => path), bytes: bytesAfter },
   };
 }
 
-/** Writes `<model>.ts` among the outputs of a compilation, where it is asked for. @throws as {@link bindingsModules} */
+/**
+ * Writes `<model>.ts` among the outputs of a compilation, where it is asked for.
+ * @returns names of the modules
+ * @throws as {@link bindingsModules}
+ */
 export async function writeBindings(
   { bindings, model, out = 'dist' }: Pick<CompileRequest, 'bindings' | 'model' | 'out'>,
-  targets: readonly Target[],
   reports: readonly TargetReport[],
   staging: Staging,
-): Promise<void> {
-  if (!bindings) return;
+): Promise<string[]> {
+  if (!bindings) return [];
   const folder = dirname(staging.path(basename(model)));
   const files = reports.map((report) => compiledFile(report, folder));
-  const bound = bindModels(basename(model, extname(model)), basename(model), files, targets);
+  const bound = bindModels(basename(model, extname(model)), basename(model), files);
   const settings = bindings === true ? {} : bindings;
-  for (const { path, text } of await bindingsModules(bound, settings, out))
-    await staging.write(path, text, [model]);
+  const modules = await bindingsModules(bound, settings, out);
+  for (const { path, text } of modules) await staging.write(path, text, [model]);
+  return modules.map(({ path }) => path);
 }

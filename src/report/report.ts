@@ -1,6 +1,7 @@
 import type { LedgerNote, LedgerRow } from '../pipeline/ledger.js';
 import type { Sketch } from '../pipeline/sketch.js';
 import type { MixReport } from '../target/mix.js';
+import type { ProviderName } from '../target/target.js';
 import type { ProviderVerdict } from '../target/verdict.js';
 import type { WeightMixReport } from '../target/weight-mix.js';
 import type { TrainingReport } from './training.js';
@@ -162,6 +163,8 @@ export interface TargetReport {
   readonly files: readonly FileFacts[];
   /** Session options that this file wants, by ONNX Runtime's keys. */
   readonly session: Readonly<Record<string, string>>;
+  /** Execution provider that the session must name, where it is not the CPU: `webgpu`, `coreml`. */
+  readonly provider?: ProviderName;
   readonly remarks: readonly string[];
   readonly proof: Proof;
   /** A row a node, in graph order. */

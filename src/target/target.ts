@@ -210,6 +210,13 @@ export type TableAnswer = { readonly row: TargetRow } | { readonly row: undefine
 const isFor = (row: TargetRow, node: Node): boolean =>
   row.op === node.opType && (row.domain ?? '') === node.domain;
 
+/** An execution provider that a session names, where it is not the CPU. */
+export type ProviderName = ExecutorTable['provider'] | ProviderTable['provider'];
+
+/** The execution provider that the target's sessions name; undefined where it is ONNX Runtime's CPU. */
+export const providerName = ({ executor, provider }: Target): ProviderName | undefined =>
+  executor?.provider ?? provider?.provider;
+
 /** Why the node must not stand between quantized values; see `spoils`. */
 export const spoiltBy = (rows: readonly TargetRow[], node: Node): string | undefined =>
   rows

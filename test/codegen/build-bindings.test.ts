@@ -80,6 +80,39 @@ describe('bindings of what is compiled', function () {
     expect([wrong.code, /onnxruntime-react-native/.test(wrong.err)]).to.deep.equal([2, true]);
   });
 
+  it("are named by what the commands say, and know plugins' targets by the report", async () => {
+    writeFileSync(
+      path('plugin.mjs'),
+      `import { targets } from '${pathToFileURL(join(import.meta.dirname, '../../targets/index.ts')).href}';
+const webgpu = targets.find(({ name }) => name === 'webgpu');
+export default { name: 'own', targets: [{ ...webgpu, name: 'my-gpu', session: { 'ep.webgpuexecutionprovider.enableGraphCapture': '0' } }] };`,
+    );
+    const plugin = ['--plugin', path('plugin.mjs'), '--target', 'my-gpu', '--precision', 'fp16'];
+    const out = path('own');
+    const compiled = await invoke([
+      'compile',
+      path('net.onnx'),
+      ...plugin,
+      '--out',
+      out,
+      '--bindings',
+      '--no-cache',
+    ]);
+    expect([compiled.code, compiled.err]).to.deep.equal([0, '']);
+    expect(compiled.out).to.include(`Bindings\n  ${join(out, 'net.ts')}\n`);
+    const module = text('own', 'net.ts');
+    expect(module).to.include("devices: ['webgpu']").and.to.include("executionProviders: ['webgpu']");
+    expect(module).to.match(/webgpuexecutionprovider: \{ enableGraphCapture: '0' \}/);
+    await invoke(['bindings', join(out, 'quantc.report.json'), '--out', path('later')]);
+    expect(text('later', 'net.ts')).to.equal(module);
+    writeFileSync(
+      path('quantc.config.ts'),
+      `export default { cache: 'kept', out: 'dist', bindings: true, models: { net: { model: 'net.onnx', precision: 'int4', weightMethod: 'rtn' } } };`,
+    );
+    const built = await invoke(['build', '--config', path('quantc.config.ts')]);
+    expect(built.out).to.include('net/net.ts');
+  });
+
   it('are written by build, listed in its manifest, and remembered', async () => {
     const config = (bindings: string): void =>
       writeFileSync(
@@ -115,6 +148,14 @@ describe('bindings of what is compiled', function () {
 
   it('tell what each file takes: sizes that differ, quantized ports, float16, session options, other ports', () => {
     mkdirSync(path('files'), { recursive: true });
+    const providers = {
+      'npu-coreml': 'coreml',
+      'npu-nnapi': 'nnapi',
+      'npu-qnn': 'qnn',
+      mine: 'xnnpack',
+    } as const;
+    const providerOf = (name: string) =>
+      name.startsWith('webgpu') ? ('webgpu' as const) : providers[name as keyof typeof providers];
     const file = (name: string, model: string, target = name) => {
       writeFileSync(path('files', `${name}.onnx`), encodeModel(parseModel(model)));
       const external = [`${name}.onnx_data`, `${name}.session.json`];
@@ -127,6 +168,7 @@ describe('bindings of what is compiled', function () {
           bytes: 1,
         },
         ...{ session: { 'session.a.b': '1' }, within: 'net' },
+        ...(providerOf(name) && { provider: providerOf(name)! }),
       };
     };
     const head = '<ir_version: 10, opset_import: ["": 21]>\n';
@@ -143,10 +185,11 @@ describe('bindings of what is compiled', function () {
       file('webgpu', half),
       file('webgpu-flash', open),
       file('other', other, 'cpu-arm64'),
+      file('mine', open),
       { ...file('npu-litert', open), files: ['net.tflite'] },
     ]);
     expect(models.map(({ name, variants }) => [name, variants.map(({ target }) => target)])).to.deep.equal([
-      ['net', ['cpu-x64', 'npu-coreml', 'npu-nnapi', 'npu-qnn', 'webgpu', 'webgpu-flash']],
+      ['net', ['cpu-x64', 'npu-coreml', 'npu-nnapi', 'npu-qnn', 'webgpu', 'webgpu-flash', 'mine']],
       ['net.cpu-arm64', ['cpu-arm64']],
     ]);
     const [{ inputs, outputs, variants }] = models as [(typeof models)[number]];
@@ -154,7 +197,7 @@ describe('bindings of what is compiled', function () {
       { name: 'x', dtype: 'uint8', dims: ['N', 4], quantization: { scale: 0.5, zeroPoint: 128 } },
     ]);
     expect(outputs).to.deep.equal([{ name: 'y', dtype: 'float', dims: ['N', 4] }]);
-    const [cpu, coreml, nnapi, qnn, webgpu, flash] = variants;
+    const [cpu, coreml, nnapi, qnn, webgpu, flash, mine] = variants;
     const extra = { session: { a: { b: '1' } } };
     expect(cpu).to.deep.equal({
       ...{ target: 'cpu-x64', precision: 'int8', file: 'net/cpu-x64.onnx', bytes: 1, arch: 'x64' },
@@ -171,6 +214,16 @@ describe('bindings of what is compiled', function () {
     ]);
     expect(JSON.stringify(nnapi!.session)).to.include('"cpuDisabled":true');
     expect([qnn!.devices, webgpu!.half, webgpu!.subgroups]).to.deep.equal([[], true, undefined]);
+    // A target of a plugin: what its sessions are told is known of its provider, and of no table of ours.
+    expect([mine!.devices, mine!.session]).to.deep.equal([
+      ['react-native'],
+      {
+        'react-native': {
+          ...{ executionProviders: [{ name: 'xnnpack' }, 'cpu'], intraOpNumThreads: 1 },
+          extra: { session: { a: { b: '1' }, intra_op: { allow_spinning: '0' } } },
+        },
+      },
+    ]);
     expect([flash!.half, flash!.subgroups]).to.deep.equal([undefined, 8]);
   });
 

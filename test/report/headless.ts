@@ -43,25 +43,39 @@ const FLAGS = [
   '--remote-debugging-pipe',
 ];
 
+/** WebGPU on SwiftShader, as the executor of targets for WebGPU has it. */
+const WEBGPU = [
+  '--ignore-gpu-blocklist',
+  '--enable-unsafe-webgpu',
+  '--enable-unsafe-swiftshader',
+  '--use-webgpu-adapter=swiftshader',
+];
+
 export interface View {
   /** Pixels. */
   readonly width?: number;
   readonly height?: number;
   readonly scheme?: 'light' | 'dark';
+  /** The page has WebGPU, in software. */
+  readonly webgpu?: boolean;
 }
 
 /** Opens a file, or a page of a server by its URL. @throws QuantcError E_EXECUTOR_ABSENT where there is no browser here */
 export async function openPage(
   file: string,
-  { width = 1100, height = 2400, scheme = 'light' }: View = {},
+  { width = 1100, height = 2400, scheme = 'light', webgpu = false }: View = {},
 ): Promise<OpenPage> {
   const { path, env } = packedBrowser();
   const profile = mkdtempSync(join(tmpdir(), 'quantc-page-'));
-  const browser = spawn(path, [...FLAGS, `--user-data-dir=${profile}`, 'about:blank'], {
-    env: { ...process.env, ...env },
-    stdio: ['ignore', 'ignore', 'ignore', 'pipe', 'pipe'],
-    detached: true,
-  });
+  const browser = spawn(
+    path,
+    [...FLAGS, ...(webgpu ? WEBGPU : []), `--user-data-dir=${profile}`, 'about:blank'],
+    {
+      env: { ...process.env, ...env },
+      stdio: ['ignore', 'ignore', 'ignore', 'pipe', 'pipe'],
+      detached: true,
+    },
+  );
   const [to, from] = [browser.stdio[3] as Writable, browser.stdio[4] as Readable];
   const waiting = new Map<number, (message: Message) => void>();
   const complaints: string[] = [];

@@ -75,8 +75,8 @@ function ofManifest(path: string): BoundModel[] {
       name,
       name,
       Object.entries(targets).map(
-        ([target, { file, files, precision, bytes, session }]: [string, ManifestTarget]) => ({
-          ...{ target, folder, precision, bytes, session },
+        ([target, { file, files, precision, bytes, session, provider }]: [string, ManifestTarget]) => ({
+          ...{ target, folder, precision, bytes, session, ...(provider !== undefined && { provider }) },
           files: [file, ...files.map((each) => each.path).filter((each) => each !== file)],
         }),
       ),

@@ -97,5 +97,6 @@ function summary({ out, manifest, built, kept }: BuildResult): string {
       `proof ${proof}`,
     ]),
   );
+  rows.push(...(manifest.bindings ?? []).map(({ path }) => [join(relative('.', out), path)]));
   return `${columns(rows)}\n${built} compiled, ${kept} kept; ${join(relative('.', out), MANIFEST_NAME)}\n`;
 }

@@ -15,7 +15,7 @@ import { interruptible } from '../interrupt.js';
 import { collect, collectDims, collectFixed, collectNames, collectShapes } from '../option.js';
 import { watchProgress } from '../progress.js';
 import { parseBytes, parseCount } from '../quantity.js';
-import { nextSteps, refusals, summary } from '../summary.js';
+import { bindingsWritten, nextSteps, refusals, summary } from '../summary.js';
 import { print, printJson } from '../terminal.js';
 import { passTracer, traceLevel } from '../trace.js';
 
@@ -236,7 +236,9 @@ async function run(
   const traced = traces();
   const progress = await watchProgress(traced ? undefined : process.stderr, targets.length);
   const refused: RefusedTarget[] = [];
+  const bindings: string[] = [];
   const onEvent = (event: CompileEvent): void => {
+    if (event.kind === 'bindings') bindings.push(...event.paths);
     if (event.kind === 'refused') refused.push(refusedTarget(event.target, event.error));
     progress.onEvent(event);
     traced?.(event);
@@ -256,6 +258,7 @@ async function run(
   if (json) return printJson({ quantc: VERSION, targets: reports, ...(refused.length > 0 && { refused }) });
   for (const report of reports) print(summary(report, options.out));
   if (refused.length > 0) print(refusals(refused));
+  if (bindings.length > 0) print(bindingsWritten(bindings, options.out));
   print(nextSteps(model, reports, options.out, options));
 }
 
