@@ -260,7 +260,7 @@ export function sizesOf(model: Model, feed: Feed): Record<string, number> {
 }
 
 /** The order of an epoch. */
-function orderOf(count: number, seed: number, epoch: number): number[] {
+export function orderOf(count: number, seed: number, epoch: number): number[] {
   const random = new SeededRandom(seed * 7919 + epoch * 104_729 + 1);
   const order = Array.from({ length: count }, (_, at) => at);
   for (let at = order.length - 1; at > 0; at--) {

@@ -53,7 +53,7 @@ interface Finetuned {
   /** Goes into the manifest as it is. */
   readonly training: Pick<
     FinetuneReport,
-    'bits' | 'static' | 'freeze' | 'loss' | 'steps' | 'rate' | 'samples' | 'trials' | 'heldOut'
+    'bits' | 'static' | 'freeze' | 'loss' | 'steps' | 'rate' | 'samples' | 'trials' | 'heldOut' | 'blockwise'
   >;
 }
 

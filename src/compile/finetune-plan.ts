@@ -90,6 +90,12 @@ export const bitsFor = ({ bits, kept }: GridChoice, name: string): number | unde
   return own === 'fp16' ? undefined : own === 'int8' ? Math.max(8, bits) : bits;
 };
 
+/** The initializers that go on grids: weights of products and convolutions, but for those that are kept in 16 bits. */
+export const gridWeights = (model: Model, choice: GridChoice): Value[] =>
+  [...model.graph.initializers].filter(
+    (value) => axesOfAll(value) !== undefined && bitsFor(choice, value.name) !== undefined,
+  );
+
 /** The weights of products and convolutions, each with the first grid it gets. Blocks are for products alone. */
 export function candidatesOf(model: Model, choice: GridChoice): Candidate[] {
   const { blockSize, start } = choice;

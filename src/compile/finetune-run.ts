@@ -15,7 +15,7 @@ import { type Candidate, FREEZES, type Freeze, frozenNames, weightsOf } from './
 import type { StaticGrids } from './finetune-static.js';
 
 /** Gradients are clipped to this norm. */
-const CLIP = 1;
+export const CLIP = 1;
 /** Steps over which squared gradients are summed, for `top-gradient`. */
 const LOOKS = 4;
 /** A trial of what to freeze has one step for so many of the training. */
@@ -135,4 +135,28 @@ export class Finetuning {
       onStep: (point) => onStep?.(point, phase, steps),
     });
   }
+}
+
+/** The whole at once, with what is to be frozen tried first where that is not said. Errors as of `finetune`. */
+export async function trainWhole(
+  run: Finetuning,
+  { settings, statics }: FinetuneParts,
+  wanted: FinetuneRequest['freeze'],
+) {
+  // Freezing is of attention's parts; what has activations on grids too wants all of its weights to make up for them.
+  const asked = wanted === 'auto' && statics !== undefined ? 'none' : wanted;
+  const trials = asked === 'auto' ? await run.trials() : [];
+  const best = [...trials].sort((a, b) => a.heldOut - b.heldOut)[0];
+  const freeze = best?.freeze ?? (asked as Freeze);
+  const { step, frozen } = await run.stepFor(freeze);
+  const before = await run.heldOut(step, new Map(step.slots.map((slot) => [slot.input, slot.initial])));
+  const result = await run.train(step, freeze, settings.steps);
+  if (!result.done) throw stopped(settings);
+  return {
+    result,
+    freeze,
+    frozen,
+    trials,
+    heldOut: { before, after: await run.heldOut(step, result.values) },
+  };
 }

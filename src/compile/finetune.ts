@@ -5,17 +5,32 @@
 import { basename } from 'node:path';
 import type { DataSet } from '../calibration/dataset.js';
 import { QuantcError } from '../errors/error.js';
-import { setGraphOutputs } from '../ir/edit.js';
 import type { Model } from '../ir/graph.js';
 import { readModel } from '../onnx/read.js';
 import type { CurvePoint } from '../training/curve.js';
 import type { Loss } from '../training/losses.js';
 import type { Augmentation } from './finetune-augment.js';
+import {
+  type BlockChoice,
+  type BlockwiseReport,
+  refuseBeyondMemory,
+  refuseWithBlocks,
+  trainBlockwise,
+} from './finetune-blocks.js';
 import { dataToTrain, feedsToTrain, sizesOf } from './finetune-data.js';
 import { defaultsFor } from './finetune-defaults.js';
+import { lossFor, withoutSoftmax } from './finetune-loss.js';
 import { type FinetuneFiles, writeFinetuned } from './finetune-output.js';
-import { bitsFor, candidatesOf, type Freeze, floatsOf, keptWeights, type Start } from './finetune-plan.js';
-import { type FinetuneParts, Finetuning, stopped } from './finetune-run.js';
+import {
+  bitsFor,
+  candidatesOf,
+  type Freeze,
+  floatsOf,
+  gridWeights,
+  keptWeights,
+  type Start,
+} from './finetune-plan.js';
+import { type FinetuneParts, Finetuning, trainWhole } from './finetune-run.js';
 import { roundedStarts, type StartMethod } from './finetune-start.js';
 import { type StaticGrids, staticGrids } from './finetune-static.js';
 import { canonicalCopy, trainableModel } from './trainable.js';
@@ -68,6 +83,10 @@ export interface FinetuneRequest {
   readonly tables?: boolean;
   readonly seed?: number;
   readonly threads?: number;
+  /** Trains block after block, then scales alone, for models too large to be trained whole; absent: the whole at once. */
+  readonly blocks?: BlockChoice;
+  /** Bytes that training may take, by estimate; what runs between blocks goes to files where it asks for much of them. */
+  readonly maxMemory?: number;
   /** Where checkpoints are kept; absent: none are. */
   readonly checkpoint?: string;
   readonly signal?: AbortSignal;
@@ -90,6 +109,8 @@ export interface FinetuneReport {
   /** Held-out loss with all weights at their nearest grid points, and after training. */
   readonly heldOut: { readonly before: number; readonly after: number };
   readonly curve: readonly CurvePoint[];
+  /** What became of each block, where it was trained so: the curve has the steps of each, and then those of scales. */
+  readonly blockwise?: BlockwiseReport;
   readonly weights: readonly {
     readonly name: string;
     readonly roles: readonly string[];
@@ -110,23 +131,17 @@ export interface PreparedFinetuning {
 
 /**
  * @throws QuantcError E_FINETUNE_WEIGHTS for a model without products, E_FINETUNE_DATA for too few samples,
- * E_FINETUNE_FREEZE, E_FINETUNE_STOPPED after a signal, E_FINETUNE_WORSE where rounding alone does as well; E_PROTECT_*,
- * E_TRAINING_*, E_GRADIENT_*, E_DATA_*, E_RUNTIME_*
+ * E_FINETUNE_FREEZE, E_FINETUNE_STOPPED after a signal, E_FINETUNE_WORSE where rounding alone does as well,
+ * E_FINETUNE_MEMORY beyond `maxMemory`, E_FINETUNE_BLOCKS for what blocks do not go with; E_PROTECT_*, E_TRAINING_*, E_GRADIENT_*, E_DATA_*, E_RUNTIME_*
  */
 export async function finetune(request: FinetuneRequest): Promise<FinetuneReport> {
-  const { run, parts, open } = await prepareFinetuning(request);
+  const prepared = await prepareFinetuning(request);
+  const { parts, open } = prepared;
   const { settings, candidates, feeds, loss, statics } = parts;
-  // Freezing is of attention's parts; what has activations on grids too wants all of its weights to make up for them.
-  const asked = request.freeze === 'auto' && statics !== undefined ? 'none' : request.freeze;
-  const trials = asked === 'auto' ? await run.trials() : [];
-  const best = [...trials].sort((a, b) => a.heldOut - b.heldOut)[0];
-  const freeze = best?.freeze ?? (asked as Freeze);
-  const { step, frozen } = await run.stepFor(freeze);
-  const before = await run.heldOut(step, new Map(step.slots.map((slot) => [slot.input, slot.initial])));
-  const result = await run.train(step, freeze, settings.steps);
-  if (!result.done) throw stopped(request);
-  const after = await run.heldOut(step, result.values);
-  if (!(after < before)) throw worse(before, after);
+  const { result, freeze, frozen, trials, heldOut, blockwise } = request.blocks
+    ? { ...(await trainBlockwise(request, prepared)), trials: [] }
+    : { ...(await trainWhole(prepared.run, parts, request.freeze)), blockwise: undefined };
+  if (!(heldOut.after < heldOut.before)) throw worse(heldOut.before, heldOut.after);
   const training = {
     bits: request.bits,
     ...(statics && {
@@ -139,7 +154,8 @@ export async function finetune(request: FinetuneRequest): Promise<FinetuneReport
     rate: settings.rate,
     samples: { trained: feeds.samples, heldOut: feeds.heldOutSamples },
     trials,
-    heldOut: { before, after },
+    heldOut,
+    ...(blockwise && { blockwise }),
   };
   const files = await writeFinetuned(request, { model: open, parts, frozen, result, training });
   return {
@@ -158,6 +174,7 @@ export async function finetune(request: FinetuneRequest): Promise<FinetuneReport
 /** Everything up to the first step: samples, weights where they start, and what learns. Errors as of {@link finetune}. */
 export async function prepareFinetuning(request: FinetuneRequest): Promise<PreparedFinetuning> {
   refuseWithStatic(request);
+  refuseWithBlocks(request);
   const model = readModel(request.model);
   const sets = await dataToTrain(request, model);
   const feeds = await feedsToTrain(sets, request.batch, (request.labels ?? 0) > 0);
@@ -172,6 +189,7 @@ export async function prepareFinetuning(request: FinetuneRequest): Promise<Prepa
     ...(request.blockSize && { blockSize: request.blockSize }),
     ...(statics && { forms: statics.weights }),
   };
+  refuseBeyondMemory(request, student, new Set(gridWeights(student, choice).map(({ name }) => name)));
   const start = await startsFor(request, open, feeds.trained, (name) => bitsFor(choice, name));
   const candidates = candidatesOf(student, {
     ...choice,
@@ -257,34 +275,3 @@ const worse = (before: number, after: number): QuantcError =>
     `the loss on held-out samples is ${after.toPrecision(4)} after training, and ${before.toPrecision(4)} with weights merely rounded`,
     { kind: 'proof', hint: 'Take a lower --rate, more --steps, or more samples.' },
   );
-
-/** Losses read logits: a Softmax at the very end is left out. */
-function withoutSoftmax(model: Model): Model {
-  const [first, ...rest] = model.graph.outputs;
-  let logits = first!;
-  while (logits.producer?.is('Identity') || logits.producer?.is('Softmax'))
-    logits = logits.producer.inputs[0]!;
-  setGraphOutputs(model.graph, [logits, ...rest]);
-  return model;
-}
-
-/** Words and classes are distributions; other outputs are compared as they are. */
-function lossFor(student: Model, { temperature, labels = 0 }: FinetuneRequest): Loss {
-  const rank = student.graph.outputs[0]!.shape?.length;
-  if (rank !== 3 && rank !== 2 && labels > 0) {
-    throw new QuantcError(
-      'E_FINETUNE_LABELS',
-      'the model tells no words or classes that labels could be of',
-      {
-        kind: 'usage',
-        hint: 'Train it to be like itself, without labels.',
-      },
-    );
-  }
-  if (rank !== 3 && rank !== 2) return { kind: 'logits-mse' };
-  return {
-    kind: 'distill',
-    ...(temperature && { temperature }),
-    ...(labels > 0 && { teacher: 1 - labels }),
-  };
-}

@@ -27,7 +27,7 @@ function forwardOf(step: TrainingStep): Model {
 export async function heldOutLoss(
   step: TrainingStep,
   values: ReadonlyMap<string, Tensor>,
-  feeds: readonly TrainingFeed[],
+  feeds: Iterable<TrainingFeed> | AsyncIterable<TrainingFeed>,
   options: { readonly threads?: number } = {},
 ): Promise<number> {
   const model = forwardOf(step);
@@ -35,12 +35,13 @@ export async function heldOutLoss(
   const own = Object.fromEntries([...values].filter(([name]) => known.has(name)));
   const session = await openSession(model, options);
   try {
-    let sum = 0;
-    for (const feed of feeds) {
+    let [sum, count] = [0, 0];
+    for await (const feed of feeds) {
       const outputs = await session.run({ ...feed, ...own });
       sum += outputs[step.loss]!.toNumbers()[0]!;
+      count += 1;
     }
-    return sum / feeds.length;
+    return sum / count;
   } finally {
     await session.release();
   }

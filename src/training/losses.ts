@@ -18,8 +18,8 @@ export type Loss =
       /** τ; default 1. */
       readonly temperature?: number;
     }
-  /** Mean squared difference of the student's and the teacher's logits. */
-  | { readonly kind: 'logits-mse' };
+  /** Mean squared difference of the student's and the teacher's logits, counted in `unit` (default 1). */
+  | { readonly kind: 'logits-mse'; readonly unit?: number };
 
 export interface LossGraph {
   /** A float of no dimensions. */
@@ -60,7 +60,8 @@ export function lossGraph(
   if (readsLabels(loss) && labels === undefined) throw missing('labels');
   emit.prefix = 'loss/';
   const rows = shape.slice(0, -1).reduce((product, size) => product * size, 1);
-  if (loss.kind === 'logits-mse') return squared(emit, logits, teacher!, rows * shape.at(-1)!);
+  if (loss.kind === 'logits-mse')
+    return squared(emit, logits, teacher!, rows * shape.at(-1)! * (loss.unit ?? 1));
   const share = loss.teacher ?? 1;
   const temperature = loss.temperature ?? 1;
   if (!(share >= 0 && share <= 1) || !(temperature > 0)) {

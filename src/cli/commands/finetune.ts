@@ -8,11 +8,17 @@ import type { CurvePoint } from '../../training/curve.js';
 import { TERNARY } from '../../training/fake-quant.js';
 import { columns } from '../columns.js';
 import { interruptible } from '../interrupt.js';
-import { parseCount } from '../quantity.js';
+import { parseBytes, parseCount } from '../quantity.js';
 import { heading, print, printJson } from '../terminal.js';
 
 interface Options
-  extends Omit<FinetuneRequest, 'model' | 'bits' | 'blockSize' | 'start' | 'startFrom' | 'static'> {
+  extends Omit<
+    FinetuneRequest,
+    'model' | 'bits' | 'blockSize' | 'start' | 'startFrom' | 'static' | 'blocks'
+  > {
+  readonly blocks?: boolean;
+  readonly blockLayers?: number;
+  readonly scaleSteps?: number;
   readonly start: StartMethod;
   readonly static?: boolean;
   readonly target: string;
@@ -86,6 +92,17 @@ export function make(): Command {
     .option('--no-floats', 'gains of normalizations and biases stay as they are, instead of learning too')
     .option('--seed <n>', 'of the order of samples (default: 1)', parseCount)
     .option('--threads <n>', 'threads of a step', parseCount)
+    .option(
+      '--blocks',
+      'train layer after layer, then the scales of all: for models too large to be trained whole (--steps: of each block)',
+    )
+    .option('--block-layers <n>', 'with --blocks: layers that are trained together (default: 1)', parseCount)
+    .option(
+      '--scale-steps <n>',
+      'with --blocks: steps for the scales of all; 0: none (default: a quarter of --steps)',
+      parseBlock,
+    )
+    .option('--max-memory <size>', 'most that training may take, by estimate (default: no limit)', parseBytes)
     .option('--checkpoint <folder>', 'where to keep what is needed to go on after being stopped')
     .option('--json', 'print one JSON document')
     .addHelpText(
@@ -97,6 +114,7 @@ Examples
   quantc finetune cnn.onnx --calib data/ --out cnn-w4.onnx --bits 4 --batch 16
   quantc finetune cnn.onnx --calib data/ --out cnn-int8.onnx --static --batch 32
   quantc finetune cnn.onnx --calib data/ --out cnn-a8w4.onnx --static --bits 4 --augment flip,shift --batch 32
+  quantc finetune large.onnx --calib data/ --out large-w3.onnx --bits 3 --blocks --max-memory 8GiB
   quantc compile cnn-a8w4.onnx --target cpu     (takes the grids that lie beside it; no samples are needed)
 
 Next: quantc compare decoder.onnx decoder-w3.onnx --eval data/`,
@@ -151,10 +169,10 @@ function parseFreeze(text: string): FinetuneRequest['freeze'] {
   });
 }
 
-async function run(
-  model: string,
-  { json, blockSize, start, static: isStatic = false, target, bits = isStatic ? 8 : 4, ...options }: Options,
-): Promise<void> {
+async function run(model: string, options: Options): Promise<void> {
+  const { json, blockSize, start, static: isStatic = false, target, bits = isStatic ? 8 : 4 } = options;
+  const { blocks, blockLayers: layers, scaleSteps } = options;
+  const blockwise = blocks === true || layers !== undefined || scaleSteps !== undefined;
   const onStep = ({ step, loss, norm, rate }: CurvePoint, phase: string, steps: number): void => {
     if (json || (step % Math.max(1, Math.floor(steps / SHOWN)) !== 0 && step !== steps - 1)) return;
     process.stderr.write(
@@ -164,11 +182,10 @@ async function run(
   const report = await interruptible((signal) =>
     finetune({
       ...options,
-      model,
-      bits,
-      ...(isStatic && { static: target }),
-      startFrom: start,
-      ...(blockSize > 0 && { blockSize }),
+      ...{ model, bits, start: undefined, startFrom: start },
+      static: isStatic ? target : undefined,
+      blockSize: blockSize > 0 ? blockSize : undefined,
+      blocks: blockwise ? { layers, scaleSteps } : undefined,
       signal,
       onStep,
     }),
@@ -183,6 +200,7 @@ function text(report: FinetuneReport): string {
   const { bits, blockSize, freeze, heldOut, samples, trials, weights, files, static: on } = report;
   const grid = blockSize ? `blocks of ${blockSize}` : 'one scale a channel';
   const kept = weights.filter(({ frozen }) => frozen).length;
+  const { blockwise } = report;
   const rows = [
     ['as training began', number(heldOut.before)],
     ['trained', number(heldOut.after)],
@@ -194,6 +212,27 @@ function text(report: FinetuneReport): string {
     `freeze ${freeze}: ${kept} held, ${weights.length - kept} trained on ${samples.trained} samples`,
     `\nloss on ${samples.heldOut} samples held out`,
     columns(rows),
+    ...(blockwise ? blockwiseText(blockwise) : []),
     `\nwritten: ${files.model}, ${files.manifest}, ${files.arrays}, ${files.picture}\n`,
   ].join('\n');
+}
+
+/** Blocks by their numbers, and what they lost before and after. */
+function blockwiseText({ blocks, scales }: NonNullable<FinetuneReport['blockwise']>): string[] {
+  const cells = ({ before, after }: { before: number; after: number }, taken: boolean): string[] => [
+    number(before),
+    number(after),
+    taken ? '' : 'left as it began',
+  ];
+  const rows = blocks.map(({ weights, heldOut, taken }, at) => [
+    `${at + 1}`,
+    `${weights.length}`,
+    ...cells(heldOut, taken),
+  ]);
+  const together = 'skipped' in scales ? undefined : ['scales', '', ...cells(scales.heldOut, scales.taken)];
+  return [
+    blocks.length === 1 ? '\none block: the model cannot be cut' : `\n${blocks.length} blocks`,
+    columns([['block', 'weights', 'before', 'after', ''], ...rows, ...(together ? [together] : [])]),
+    ...('skipped' in scales ? [`scales were not trained together: ${scales.skipped}`] : []),
+  ];
 }
