@@ -1,7 +1,7 @@
 /**
  * Races what quantc makes of real models against the float originals and the best files that peers made of them:
  * size, score on held-out data, latency side by side in one process.
- *   npm run bench -- [--models resnet,kwt] [--kinds static,dynamic,weights,int4,auto] [--rounds 30] [--threads 2]
+ *   npm run bench -- [--models resnet,kwt] [--kinds static,dynamic,weights,int4,blocks,auto] [--rounds 30] [--threads 2]
  *       [--tokens 1] [--file mine.onnx] [--json file]
  * With --tokens the race is on the first so many of each text, as a decoder reads them one by one; scores are of whole
  * texts all the same. --file is a model of your own, fed with random numbers.
@@ -49,6 +49,7 @@ const KINDS = {
   dynamic: 'int8-dynamic',
   weights: 'int8-weights',
   int4: 'int4',
+  blocks: 'int8-blocks',
   auto: 'auto',
 } as const;
 type Kind = keyof typeof KINDS;

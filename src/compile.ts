@@ -18,6 +18,7 @@ import { emittedName, nameBatch, refuseClash, writeCompanions } from './compile/
 import type { Meeting } from './compile/meeting.js';
 import { deliverBeside, refuseForBinding } from './compile/mobile-files.js';
 import { modelFiles } from './compile/model-files.js';
+import { nextMethod } from './compile/next-method.js';
 import { PAGE_NAME, pageOf } from './compile/page-file.js';
 import { noteUnplaced, type Plugged, plugIn, rangesNamed, withPlaced } from './compile/plugged.js';
 import { cacheFor } from './compile/plugged-cache.js';
@@ -42,6 +43,7 @@ import type { Engine, Pass } from './pipeline/pass.js';
 import { type PassEvent, runPipeline } from './pipeline/run.js';
 import { prove } from './prove.js';
 import { algorithmsNamed, recipeFor } from './recipe.js';
+import { kindOf } from './recipe-kind.js';
 import { type FileFacts, type Proof, reportText, type TargetReport } from './report/report.js';
 import { REPORT_NAME } from './report/report-name.js';
 import { VERSION } from './report/version.js';
@@ -236,6 +238,10 @@ async function compileFor(
   const weightMix = weightMixFact.find({ facts });
   const training = trainingBeside(request.model);
   const grids = activationGridsFact.find({ facts });
+  const next = nextMethod({
+    ...{ request, target: target.name, precision: data.precision, trained: data.given !== undefined, proof },
+    kind: () => kindOf(floatModelFact.get({ facts })).kind,
+  });
   const calibration = calibrated.report(request.ranges ?? 'auto', grids, ledger);
   const files: FileFacts[] = [];
   for (const each of names) files.push(await staging.add(each, inputs));
@@ -262,6 +268,7 @@ async function compileFor(
     ...(weightMix && { weightMix }),
     ...(training && { training }),
     ...(calibration && { calibration }),
+    ...(next && { next }),
     ...(verdict && { verdict }),
     ...(plugged.plugins.length > 0 && {
       plugins: log.report(plugged, { target: target.name, ranges: request.ranges }),

@@ -24,6 +24,8 @@ export interface Circumstances {
   readonly trained?: 'weights' | 'activations' | undefined;
   /** Something is asked for that only static integers have: a budget to search a mix for, ranges, algorithms. */
   readonly mixes?: boolean;
+  /** Something is asked for that only weights in blocks have: their size, how they are rounded, no zero points. */
+  readonly blocks?: boolean;
   /** A decoder gets a cache of keys and values, if it came without. */
   readonly kvCache?: boolean | undefined;
 }
@@ -87,7 +89,9 @@ function automatic(target: Target, model: Model, circumstances: Circumstances): 
   const { kind } = facts;
   if (circumstances.trained === 'weights' && kind !== 'convolutional')
     return { precision: 'int4', because: 'its weights were trained on grids of few bits' };
-  if (target.executor) return beside(kind, target);
+  if (circumstances.blocks)
+    return { precision: 'int4', because: 'what was asked for only weights in blocks have' };
+  if (target.executor) return beside(kind, target, circumstances.calibrated);
   const ports = model.graph.inputs.filter(({ constant }) => constant === undefined);
   const stepwise = circumstances.kvCache || cacheInputs(ports).length > 0;
   return onCpu(facts, stepwise, circumstances);
@@ -115,11 +119,11 @@ function ofProfiles(model: Model): PrecisionChoice {
 }
 
 /** Executors that multiply by weights of few bits, and have no integers for activations. */
-function beside(kind: ModelKind, { name }: Target): PrecisionChoice {
-  if (kind === 'convolutional') {
+function beside(kind: ModelKind, { name }: Target, calibrated: boolean): PrecisionChoice {
+  if (kind === 'convolutional' && calibrated) {
     return {
       precision: 'int8-weights',
-      because: `it is ${KIND_TEXT[kind]}, and no convolution of ${name} reads 4 bits: weights of 8 are rounded together here, where there are data`,
+      because: `it is ${KIND_TEXT[kind]}, and no convolution of ${name} reads 4 bits, while weights of 8 are rounded together over the data`,
     };
   }
   return {

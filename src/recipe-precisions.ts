@@ -13,8 +13,7 @@ import { PROFILES } from './target/target.js';
  * - `a8w8`, `a16w8`, `a16w4`, `mixed`: static, bits of activations and of weights; see `Profile` in `target.ts`. For
  *   targets that take graphs whole, and for no others.
  * - `float`: canonicalization alone.
- * - `auto`: `int8` where calibration data are given, else `int8-dynamic`; `int4` for executors beside the CPU; for
- *   targets that take graphs whole `a16w8` where there is attention, else `a8w8`.
+ * - `auto`: by target, data and kind of model; see `recipe-auto.ts`.
  */
 export const PRECISIONS = [
   'auto',

@@ -173,7 +173,11 @@ export function nextSteps(
     );
   }
   const worst = worstLayers(first.ledger)[0]?.node;
-  if (worst !== undefined && first.proof.outputs.some(({ sqnr }) => sqnr !== null && sqnr < POOR_DECIBELS)) {
+  if (
+    worst !== undefined &&
+    first.next === undefined &&
+    first.proof.outputs.some(({ sqnr }) => sqnr !== null && sqnr < POOR_DECIBELS)
+  ) {
     steps.push(
       `quantc compile ${model} … --exclude '${worst}'   the outputs lie far off: keep the layer that loses most`,
     );
@@ -181,3 +185,11 @@ export function nextSteps(
   }
   return section('Next', columns(steps.map((step) => [step])));
 }
+
+/** The last word: what a model that falls short wants next, a line a target. */
+export const methodLines = (reports: readonly TargetReport[]): string =>
+  reports
+    .map(({ target, next }) =>
+      next ? `${colours.yellow(`${target}: ${next.because}`)}; go on with: ${next.command}\n` : '',
+    )
+    .join('');

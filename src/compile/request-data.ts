@@ -14,6 +14,7 @@ import { ownTexts, type Remember } from './own-texts.js';
 import { asksForDeflated } from './prune-request.js';
 import type { CompileRequest } from './request.js';
 import { oneByOne, randomSamples } from './samples.js';
+import { asksForBlocks } from './weight-request.js';
 
 /** What was opened for a request: targets, and the mixes of a budget, are compiled one after the other on the same data. */
 const opened = new WeakMap<CompileRequest, Map<string, DataSet>>();
@@ -82,6 +83,7 @@ export async function dataFor(
     calibrated: trained || calib !== undefined,
     trained: trainedFor(given),
     mixes: mixes(request),
+    blocks: asksForBlocks(request),
     kvCache: request.kvCache,
   });
   tellAuto(ledger, precision, because);

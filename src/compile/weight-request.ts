@@ -39,6 +39,15 @@ const BITS: Readonly<Partial<Record<Precision, WeightBits>>> = {
   'auto-weights': 4,
 };
 
+/** Whether something is asked for that only weights in blocks have. */
+export const asksForBlocks = ({
+  blockSize,
+  weightMethod,
+  symmetricWeights,
+  damping,
+}: WeightRequest): boolean =>
+  [blockSize, weightMethod, symmetricWeights, damping].some((each) => each !== undefined);
+
 /** @throws QuantcError E_WEIGHT_OPTIONS when a precision without blocks is given options of theirs */
 export function weightChoiceFor(
   precision: Precision,
@@ -53,8 +62,7 @@ export function weightChoiceFor(
       ...wayOf(weightMethod, damping),
     };
   }
-  if ([blockSize, weightMethod, symmetricWeights, damping].every((each) => each === undefined))
-    return undefined;
+  if (!asksForBlocks({ blockSize, weightMethod, symmetricWeights, damping })) return undefined;
   throw new QuantcError('E_WEIGHT_OPTIONS', `${precision} has no weights in blocks`, {
     kind: 'usage',
     hint: `Block size, method and symmetry are for ${Object.keys(BITS).join(', ')}.`,

@@ -4,6 +4,7 @@ import type { MixReport } from '../target/mix.js';
 import type { ProviderName } from '../target/target.js';
 import type { ProviderVerdict } from '../target/verdict.js';
 import type { WeightMixReport } from '../target/weight-mix.js';
+import type { NextMethod } from './next-method.js';
 import type { TrainingReport } from './training.js';
 
 /** How one output, or one inner value, of the emitted model lies to the float model's. */
@@ -181,6 +182,8 @@ export interface TargetReport {
   readonly training?: TrainingReport;
   /** What calibration saw, where it counted elements; see `--ranges`. */
   readonly calibration?: CalibrationReport;
+  /** The method to go on with, where the model came out worse than it should. */
+  readonly next?: NextMethod;
   /** What the target's provider will take, where it takes graphs whole or in pieces. */
   readonly verdict?: ProviderVerdict;
   /** Names that nodes of the file had before they were dropped, by the name of their first output; empty when kept. */

@@ -88,6 +88,7 @@ describe('precision auto', () => {
     ['cnn', cpuX64Vnni, true, 'int8'],
     ['cnn', cpuX64Vnni, false, 'int8-dynamic'],
     ['cnn', webgpu, true, 'int8-weights'],
+    ['cnn', webgpu, false, 'int4'],
     ['cnn', npuQnn, true, 'a8w8'],
     ['cnn', npuCoreml, false, 'fp16'],
     ['cnn', npuNnapi, true, 'int8'],
@@ -126,6 +127,12 @@ describe('precision auto', () => {
   it('takes static integers for what only they have', () => {
     const circumstances = { calibrated: true, kvCache: true, mixes: true };
     expect(chosen(cpuX64Vnni, MODELS['decoder']!(), circumstances)).to.equal('int8');
+  });
+
+  it('takes blocks for what only they have', () => {
+    const circumstances = { calibrated: true, blocks: true };
+    for (const target of [cpuX64Vnni, webgpu])
+      expect(chosen(target, MODELS['cnn']!(), circumstances)).to.equal('int4');
   });
 
   it('follows grids that a model was trained on', () => {

@@ -15,7 +15,7 @@ import { interruptible } from '../interrupt.js';
 import { collect, collectDims, collectFixed, collectNames, collectShapes } from '../option.js';
 import { watchProgress } from '../progress.js';
 import { parseBytes, parseCount } from '../quantity.js';
-import { bindingsWritten, nextSteps, refusals, summary } from '../summary.js';
+import { bindingsWritten, methodLines, nextSteps, refusals, summary } from '../summary.js';
 import { print, printJson } from '../terminal.js';
 import { passTracer, traceLevel } from '../trace.js';
 
@@ -71,7 +71,7 @@ export function make(): Command {
     )
     .option(
       '--precision <kind>',
-      'auto, int8 (static), int8-dynamic, int8-weights (float arithmetic), int4, int2, int8-blocks (weights in blocks, float activations), auto-weights (the same, bits weight by weight as outputs bear them), fp16, bf16 or float; auto is int8 with --calib, int8-dynamic without, and int4 for WebGPU',
+      'auto, int8 (static), int8-dynamic, int8-weights (float arithmetic), int4, int2, int8-blocks (weights in blocks, float activations), auto-weights (the same, bits weight by weight as outputs bear them), fp16, bf16 or float; auto goes by target, data and the kind of model, and tells why (docs/which-method.md)',
       parsePrecision,
       'auto',
     )
@@ -260,6 +260,8 @@ async function run(
   if (refused.length > 0) print(refusals(refused));
   if (bindings.length > 0) print(bindingsWritten(bindings, options.out));
   print(nextSteps(model, reports, options.out, options));
+  const method = methodLines(reports);
+  if (method !== '') print(method);
 }
 
 /** Follows the passes of every target, where the environment asks for it. */

@@ -43,7 +43,7 @@ export function make(): Command {
     .option('--target <name>', 'target to explain for; `quantc targets` lists them', 'cpu')
     .option(
       '--precision <kind>',
-      'as for compile; auto is int8, or int4 for targets beside the CPU',
+      'as for compile; auto chooses as if there were data for calibration',
       parsePrecision,
       'auto',
     )
