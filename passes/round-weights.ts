@@ -8,12 +8,15 @@
  */
 import {
   definePass,
+  type MatrixEngine,
   type Metric,
-  metricOf,
-  nearestPlane,
+  type Model,
+  metricBy,
+  nearestPlaneBy,
   type PassContext,
   usableBounds,
 } from '../src/index.js';
+import { byMemory, withMatrices } from './quantized/large-layers.js';
 import { type QuantizedLayer, quantizedLayers, type Reader } from './quantized/layer.js';
 import { type Moments, momentsOf, partsOf } from './quantized/moments.js';
 import { matrixOf, scalesOf, storeBias, storeIntegers } from './quantized/store.js';
@@ -21,8 +24,6 @@ import { counted, unlessWorse } from './quantized/trial.js';
 
 /** Samples that the moments are taken over: images give thousands of columns each. */
 const SAMPLES = 64;
-/** Bytes of moments held at a time; layers come in groups that stay below. */
-const MOMENT_BYTES = 128 << 20;
 /** Weights whose integers are held in memory until the file is written; models with more stay as they are. */
 const MOST_WEIGHTS = 1 << 27;
 /** Added to the diagonal, as a share of its mean: what the metric cannot know, and what few columns leave unsure. */
@@ -34,64 +35,64 @@ const DAMPING_A_COLUMN = 0.1;
  */
 const TOLERANCE = 10 ** 0.1;
 
+const NAME = 'round-weights';
+
 export const roundWeights = definePass({
-  name: 'round-weights',
+  name: NAME,
   doc: 'integers of a weight, each the nearest, → those that change the layer’s output least; biases take what moves its mean',
   needs: ['typed'],
-  async run(model, context) {
-    const layers = quantizedLayers(model, context.decline).filter((layer) => isPossible(layer, context));
-    if (layers.length === 0) return;
-    if (context.engine.watch === undefined) {
-      context.decline('there are no calibration samples');
-      return;
-    }
-    if (layers.reduce((sum, { weight }) => sum + weight.count, 0) > MOST_WEIGHTS) {
-      const message = 'weights were rounded one by one: there are too many to hold their integers in memory';
-      context.ledger.note('info', 'round-weights', message, this.name);
-      return;
-    }
-    await unlessWorse(model, layers, context, {
-      pass: this.name,
-      what: counted(layers.length, 'weight'),
-      done: 'rounded together',
-      undone: 'left rounded one by one',
-      tolerance: TOLERANCE,
-      async change() {
-        for (const group of inGroups(layers)) {
-          const moments = await momentsOf(model, group, SAMPLES, context);
-          for (const layer of group) round(layer, moments, context);
-        }
-      },
-    });
-  },
+  run: (model, context) => withMatrices(context, (matrices) => roundAll(model, context, matrices)),
 });
 
-function isPossible(layer: QuantizedLayer, context: PassContext): boolean {
-  if (partsOf(layer) !== undefined) return true;
+async function roundAll(
+  model: Model,
+  context: PassContext,
+  matrices: MatrixEngine | undefined,
+): Promise<void> {
+  const layers = quantizedLayers(model, context.decline).filter((layer) =>
+    isPossible(layer, context, matrices),
+  );
+  if (layers.length === 0) return;
+  if (context.engine.watch === undefined) {
+    context.decline('there are no calibration samples');
+    return;
+  }
+  if (layers.reduce((sum, { weight }) => sum + weight.count, 0) > MOST_WEIGHTS) {
+    const message = 'weights were rounded one by one: there are too many to hold their integers in memory';
+    context.ledger.note('info', NAME, message, NAME);
+    return;
+  }
+  await unlessWorse(model, layers, context, {
+    pass: NAME,
+    what: counted(layers.length, 'weight'),
+    done: 'rounded together',
+    undone: 'left rounded one by one',
+    tolerance: TOLERANCE,
+    async change() {
+      for (const group of byMemory(layers, matrices?.largest)) {
+        const moments = await momentsOf(model, group, SAMPLES, context, matrices);
+        for (const layer of group) await round(layer, moments, context, matrices);
+      }
+    },
+  });
+}
+
+function isPossible(
+  layer: QuantizedLayer,
+  context: PassContext,
+  matrices: MatrixEngine | undefined,
+): boolean {
+  if (partsOf(layer, matrices?.largest) !== undefined) return true;
   context.decline('it sums over too many inputs, which cannot be parted evenly', layer.readers[0]!.node);
   return false;
 }
 
-/** Layers in order, as many at a time as there is room for. */
-function inGroups(layers: readonly QuantizedLayer[]): QuantizedLayer[][] {
-  const groups: QuantizedLayer[][] = [];
-  let room = 0;
-  for (const layer of layers) {
-    const parts = partsOf(layer)!;
-    const rows = (layer.size * layer.groups) / parts;
-    // Doubles here and floats that leave the graph, for every reader.
-    const bytes = 12 * rows * rows * parts * layer.readers.length;
-    if (groups.length === 0 || bytes > room) {
-      groups.push([]);
-      room = MOMENT_BYTES;
-    }
-    groups.at(-1)!.push(layer);
-    room -= bytes;
-  }
-  return groups;
-}
-
-function round(layer: QuantizedLayer, moments: ReadonlyMap<Reader, Moments>, context: PassContext): void {
+async function round(
+  layer: QuantizedLayer,
+  moments: ReadonlyMap<Reader, Moments>,
+  context: PassContext,
+  matrices: MatrixEngine | undefined,
+): Promise<void> {
   const { rows, size, groups, readers } = layer;
   const weights = matrixOf(layer);
   const scales = scalesOf(layer);
@@ -101,7 +102,7 @@ function round(layer: QuantizedLayer, moments: ReadonlyMap<Reader, Moments>, con
   }
   const seen = readers.map((reader) => moments.get(reader)!);
   const centred = readers.every(({ bias }) => bias !== undefined);
-  const parts = partsOf(layer)!;
+  const parts = partsOf(layer, matrices?.largest)!;
   const inner = (size * groups) / parts;
   const channels = rows / groups;
   const bounds = usableBounds(layer.spec.dtype, layer.spec);
@@ -116,7 +117,7 @@ function round(layer: QuantizedLayer, moments: ReadonlyMap<Reader, Moments>, con
       bounds,
     };
     const q = new Float64Array(channels * inner);
-    nearestPlane(metricFor(seen, part, inner, centred), own, q);
+    await nearestPlaneBy(matrices, await metricFor(seen, part, inner, centred, matrices), own, q);
     for (let r = 0; r < channels; r++)
       integers.set(q.subarray(r * inner, (r + 1) * inner), (row + r) * size + column);
   }
@@ -136,7 +137,13 @@ function round(layer: QuantizedLayer, moments: ReadonlyMap<Reader, Moments>, con
 }
 
 /** The metric of one part: the second moments of all readers together, about the mean where biases take it. */
-function metricFor(seen: readonly Moments[], part: number, size: number, centred: boolean): Metric {
+async function metricFor(
+  seen: readonly Moments[],
+  part: number,
+  size: number,
+  centred: boolean,
+  matrices: MatrixEngine | undefined,
+): Promise<Metric> {
   const matrix = new Float64Array(size * size);
   let count = 0;
   for (const { second, mean, count: columns } of seen) {
@@ -154,10 +161,10 @@ function metricFor(seen: readonly Moments[], part: number, size: number, centred
   const tells = trace > 0 && Number.isFinite(trace);
   const share = tells ? trace / size : 1;
   if (!tells) matrix.fill(0);
+  const diagonal = Float64Array.from({ length: size }, (_, i) => matrix[i * size + i]!);
   for (let damping = DAMPING + (DAMPING_A_COLUMN * size) / count; ; damping *= 10) {
-    const damped = matrix.slice();
-    for (let i = 0; i < size; i++) damped[i * size + i]! += share * damping;
-    const metric = metricOf(damped, size);
+    for (let i = 0; i < size; i++) matrix[i * size + i] = diagonal[i]! + share * damping;
+    const metric = await metricBy(matrix, size, matrices);
     if (metric !== undefined) return metric;
   }
 }

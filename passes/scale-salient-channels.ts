@@ -10,6 +10,7 @@ import {
   definePass,
   floatModelFact,
   isStatic,
+  type MatrixEngine,
   type Model,
   type PassContext,
   QuantcError,
@@ -24,15 +25,18 @@ import { ChannelGraph, HELD, type Space } from './channels/graph.js';
 import { type Factors, rescale } from './channels/rescale.js';
 import { blockSizeFor, planWith } from './quantize-weights-nbits/plan.js';
 import { type Product, productOf } from './quantize-weights-nbits/products.js';
-import { type MomentReader, type Moments, momentsOf } from './quantized/moments.js';
+import { withMatrices } from './quantized/large-layers.js';
+import { type MomentReader, type Moments, momentsOf, partsOf } from './quantized/moments.js';
 
 const SAMPLES = 64;
 /** Powers that are tried. */
 const POWERS = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9];
 /** No channel is scaled by more than this against another. */
 const REACH = 64;
-/** Rows of weights: the moments of more would not fit one part. */
-const LARGEST = 2304;
+/** Rows of a weight whose errors an engine multiplies; smaller ones are done sooner without. */
+const LARGE = 512;
+/** Columns of errors that lie in memory at a time. */
+const COLUMNS = 1024;
 
 export const scaleSalientChannels = definePass({
   name: 'scale-salient-channels',
@@ -70,7 +74,14 @@ interface Reader {
 }
 
 /** Scales in place. @param specOf how a product's weight will be quantized; nothing where it stays */
-export async function scaleChannels(
+export const scaleChannels = (
+  model: Model,
+  context: PassContext,
+  specOf: (product: Product) => RoundSpec | undefined,
+): Promise<void> => withMatrices(context, (matrices) => scaleBy(matrices, model, context, specOf));
+
+async function scaleBy(
+  matrices: MatrixEngine | undefined,
   model: Model,
   context: PassContext,
   specOf: (product: Product) => RoundSpec | undefined,
@@ -84,7 +95,10 @@ export async function scaleChannels(
         : [];
     });
     const specs = products.map((product) => ({ product, spec: specOf(product) }));
-    const fits = specs.every(({ spec }) => spec !== undefined && spec.shape[spec.axis]! <= LARGEST);
+    // Moments are wanted whole.
+    const fits = specs.every(
+      ({ spec }) => spec !== undefined && partsOf(layerOf(spec.shape[spec.axis]!), matrices?.largest) === 1,
+    );
     // A reader that keeps its weight would have to be scaled, too, and gains nothing.
     return specs.length > 0 && specs.length === space.readers.length && fits ? [{ space, specs }] : [];
   });
@@ -95,10 +109,10 @@ export async function scaleChannels(
     if (inputs.size > 1) continue;
     const [input] = inputs;
     const reader: MomentReader = { node: first.node, input: input! };
-    const layer = { size: first.tensor.shape[first.axis]!, groups: 1, kernel: [], readers: [reader] };
-    const moments = (await momentsOf(model, [layer], SAMPLES, context)).get(reader)!;
+    const layer = { ...layerOf(first.tensor.shape[first.axis]!), readers: [reader] };
+    const moments = (await momentsOf(model, [layer], SAMPLES, context, matrices)).get(reader)!;
     const readers = specs.map(({ product, spec }) => ({ product, spec: spec!, moments }));
-    const best = bestOf(space, channels, readers);
+    const best = await bestOf(space, channels, readers, matrices);
     if (best === undefined) context.decline('its channels are as even as they need be', first.node);
     else {
       context.changed(`channels scaled by the power ${best.power} of their inputs`, first.node);
@@ -108,11 +122,14 @@ export async function scaleChannels(
   if (factors.size > 0) rescale(model.graph, channels, factors);
 }
 
-function bestOf(
+const layerOf = (size: number) => ({ size, groups: 1, kernel: [], readers: [] });
+
+async function bestOf(
   space: Space,
   channels: ChannelGraph,
   readers: readonly Reader[],
-): { factors: Factors; power: number } | undefined {
+  matrices: MatrixEngine | undefined,
+): Promise<{ factors: Factors; power: number } | undefined> {
   const [{ product, moments }] = readers as [Reader];
   const input = product.node.inputs[0]!;
   const [second] = moments.second;
@@ -126,7 +143,7 @@ function bestOf(
     sizes.set(variable, Math.max(sizes.get(variable) ?? 0, Math.sqrt(second![k * size + k]!)));
   const even = readers.map(({ product: { tensor } }) => tensor.toFloat32());
   let best: { factors: Factors; power: number } | undefined;
-  let least = errorOf(even, undefined);
+  let least = await errorOf(even, undefined);
   for (const power of POWERS) {
     const raw = new Map(
       Array.from(sizes, ([variable, each]) => [
@@ -139,7 +156,7 @@ function bestOf(
     const scales = new Map(
       Array.from(raw, ([variable, each]) => [variable, variable === HELD ? 1 : within(each / middle)]),
     );
-    const error = errorOf(
+    const error = await errorOf(
       even,
       variables.map((variable) => scales.get(variable)!),
     );
@@ -153,8 +170,14 @@ function bestOf(
   const own = new Set(space.variables);
   return best && { ...best, factors: new Map([...best.factors].filter(([variable]) => own.has(variable))) };
 
-  function errorOf(weights: readonly Float32Array[], scales: readonly number[] | undefined): number {
-    return readers.reduce((sum, { spec }, at) => sum + errorIn(weights[at]!, spec, scales, second!), 0);
+  async function errorOf(
+    weights: readonly Float32Array[],
+    scales: readonly number[] | undefined,
+  ): Promise<number> {
+    let sum = 0;
+    for (const [at, { spec }] of readers.entries())
+      sum += await errorIn(weights[at]!, spec, scales, second!, matrices);
+    return sum;
   }
 }
 
@@ -166,12 +189,13 @@ function within(scale: number): number {
 }
 
 /** tr(Dᵀ·A·D) of a weight that is scaled, rounded, and scaled back. */
-function errorIn(
+async function errorIn(
   values: Float32Array,
   spec: RoundSpec,
   scales: readonly number[] | undefined,
   second: Float64Array,
-): number {
+  matrices: MatrixEngine | undefined,
+): Promise<number> {
   const { shape, axis } = spec;
   const [inner, columns] = [shape[axis]!, shape[1 - axis]!];
   const at = (k: number, column: number): number => (axis === 0 ? k * columns + column : column * inner + k);
@@ -180,9 +204,24 @@ function errorIn(
     for (let c = 0; c < columns; c++) scaled[at(k, c)] = values[at(k, c)]! * (scales?.[k] ?? 1);
   const rounded = simulatedWeight(scaled, spec);
   let error = 0;
+  const columnOf = (c: number, d: Float64Array): void => {
+    for (let k = 0; k < inner; k++) d[k] = (rounded[at(k, c)]! - scaled[at(k, c)]!) / (scales?.[k] ?? 1);
+  };
+  if (matrices !== undefined && inner > LARGE) {
+    for (let first = 0; first < columns; first += COLUMNS) {
+      const rows = Math.min(COLUMNS, columns - first);
+      const a = new Float64Array(rows * inner);
+      for (let r = 0; r < rows; r++) columnOf(first + r, a.subarray(r * inner, (r + 1) * inner));
+      // A is symmetric: D·A is D·Aᵀ.
+      const b = second as Float64Array<ArrayBuffer>;
+      const by = await matrices.multiply({ a, b, rows, columns: inner, depth: inner });
+      for (let i = 0; i < a.length; i++) error += a[i]! * by[i]!;
+    }
+    return error;
+  }
   const d = new Float64Array(inner);
   for (let c = 0; c < columns; c++) {
-    for (let k = 0; k < inner; k++) d[k] = (rounded[at(k, c)]! - scaled[at(k, c)]!) / (scales?.[k] ?? 1);
+    columnOf(c, d);
     for (let i = 0; i < inner; i++) {
       let sum = 0.5 * second[i * inner + i]! * d[i]!;
       for (let j = 0; j < i; j++) sum += second[i * inner + j]! * d[j]!;

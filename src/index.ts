@@ -102,9 +102,11 @@ export {
   metricBy,
   metricOf,
   nearestPlane,
+  nearestPlaneBy,
   type RowsToRound,
   type Settle,
   settleRows,
+  settleRowsBy,
 } from './quant/nearest-plane.js';
 export { pack, unpack } from './quant/pack.js';
 export { nearestTo, type Palette, paletteOf } from './quant/palette.js';

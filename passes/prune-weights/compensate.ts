@@ -6,69 +6,60 @@
  */
 import {
   limitsOf,
+  type MatrixEngine,
   type Metric,
   type Model,
-  metricOf,
+  metricBy,
   type PassContext,
   type PruneChoice,
   prunedByLimits,
   prunedByPattern,
-  settleRows,
+  settleRowsBy,
   type WeightMatrix,
 } from '../../src/index.js';
+import { byMemory, withMatrices } from '../quantized/large-layers.js';
 import { type Moments, momentsOf, partsOf } from '../quantized/moments.js';
 import type { PrunableLayer } from './layers.js';
 
 const SAMPLES = 64;
 /** Added to the diagonal, as a share of its mean. */
 const DAMPING = 0.01;
-/** Bytes of moments held at a time. */
-const MOMENT_BYTES = 128 << 20;
 
 /** Shows each layer's weight as it becomes; those that sums over inputs tell nothing about are left out. */
-export async function compensated(
+export const compensated = (
   model: Model,
   layers: readonly PrunableLayer[],
   { sparsity }: PruneChoice,
   context: PassContext,
   show: (layer: PrunableLayer, values: Float32Array) => void,
-): Promise<void> {
-  for (const group of inGroups(layers, context)) {
-    const moments = await momentsOf(model, group, SAMPLES, context);
-    for (const layer of group) {
-      const metrics = metricsOf(layer, moments);
-      if (metrics === undefined) {
-        context.decline('samples tell nothing of its inputs', layer.readers[0]!.node);
-        continue;
+): Promise<void> =>
+  withMatrices(context, async (matrices) => {
+    const possible = layers.filter((layer) => {
+      const parts = partsOf(layer, matrices?.largest);
+      if (parts === undefined)
+        context.decline(
+          'it sums over too many inputs, which cannot be parted evenly',
+          layer.readers[0]!.node,
+        );
+      return parts !== undefined;
+    });
+    for (const group of byMemory(possible, matrices?.largest)) {
+      const moments = await momentsOf(model, group, SAMPLES, context, matrices);
+      for (const layer of group) {
+        const metrics = await metricsOf(layer, moments, matrices);
+        if (metrics === undefined)
+          context.decline('samples tell nothing of its inputs', layer.readers[0]!.node);
+        else show(layer, await settled(layer, metrics, sparsity, matrices));
       }
-      show(layer, settled(layer, metrics, sparsity));
     }
-  }
-}
-
-function inGroups(layers: readonly PrunableLayer[], context: PassContext): PrunableLayer[][] {
-  const groups: PrunableLayer[][] = [];
-  let room = 0;
-  for (const layer of layers) {
-    const parts = partsOf(layer);
-    if (parts === undefined) {
-      context.decline('it sums over too many inputs, which cannot be parted evenly', layer.readers[0]!.node);
-      continue;
-    }
-    const rows = (layer.size * layer.groups) / parts;
-    const bytes = 12 * rows * rows * parts * layer.readers.length;
-    if (groups.length === 0 || bytes > room) {
-      groups.push([]);
-      room = MOMENT_BYTES;
-    }
-    groups.at(-1)!.push(layer);
-    room -= bytes;
-  }
-  return groups;
-}
+  });
 
 /** One metric a part of the layer's inputs, of all readers together. */
-function metricsOf(layer: PrunableLayer, moments: ReadonlyMap<unknown, Moments>): Metric[] | undefined {
+async function metricsOf(
+  layer: PrunableLayer,
+  moments: ReadonlyMap<unknown, Moments>,
+  matrices: MatrixEngine | undefined,
+): Promise<Metric[] | undefined> {
   const seen = layer.readers.map((reader) => moments.get(reader)!);
   const metrics: Metric[] = [];
   for (let part = 0; part < seen[0]!.second.length; part++) {
@@ -80,18 +71,19 @@ function metricsOf(layer: PrunableLayer, moments: ReadonlyMap<unknown, Moments>)
     for (let i = 0; i < size; i++) trace += matrix[i * size + i]!;
     if (!(trace > 0 && Number.isFinite(trace))) return undefined;
     for (let i = 0; i < size; i++) matrix[i * size + i]! += (DAMPING * trace) / size;
-    const metric = metricOf(matrix, size);
+    const metric = await metricBy(matrix, size, matrices);
     if (metric === undefined) return undefined;
     metrics.push(metric);
   }
   return metrics;
 }
 
-function settled(
+async function settled(
   layer: PrunableLayer,
   metrics: readonly Metric[],
   sparsity: PruneChoice['sparsity'],
-): Float32Array {
+  matrices: MatrixEngine | undefined,
+): Promise<Float32Array> {
   const { rows, size, groups, turned, tensor } = layer;
   const values = tensor.toFloat32();
   // The roots of the pivots, where the weights stand: as sizes of inputs they make the score of a weight.
@@ -108,18 +100,18 @@ function settled(
   const place = (row: number, k: number): number => (turned ? k * rows + row : row * size + k);
   const perGroup = metrics.length / groups;
   const channels = rows / groups;
-  metrics.forEach((metric, part) => {
+  for (const [part, metric] of metrics.entries()) {
     const group = Math.floor(part / perGroup);
     const [row, column] = [group * channels, (part - group * perGroup) * inner];
     const own = new Float64Array(channels * inner);
     for (let r = 0; r < channels; r++)
       for (let k = 0; k < inner; k++) own[r * inner + k] = values[place(row + r, column + k)]!;
-    settleRows(metric, own, (r, index, wished) => {
+    await settleRowsBy(matrices, metric, own, (r, index, wished) => {
       const at = place(row + r, column + index);
       const value = mask[at] === 0 ? 0 : wished;
       mask[at] = value;
       return value;
     });
-  });
+  }
   return mask;
 }

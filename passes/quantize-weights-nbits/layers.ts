@@ -12,6 +12,7 @@ import {
   Tensor,
   type Value,
 } from '../../src/index.js';
+import { byMemory } from '../quantized/large-layers.js';
 import {
   type MomentLayer,
   type MomentReader,
@@ -23,8 +24,6 @@ import type { Product } from './products.js';
 
 /** Samples that moments are taken over. */
 const SAMPLES = 64;
-/** Bytes of moments held at a time. */
-const MOMENT_BYTES = 128 << 20;
 /** Added to the diagonal, as a share of its mean. */
 const DAMPING = 0.01;
 
@@ -44,8 +43,8 @@ export async function visitLayers<P extends Product>(
 ): Promise<void> {
   const copy = sequential ? cloneModel(model) : undefined;
   const changed = new Set<Value>();
-  const groups = groupsOf(model, products, context, matrices?.largest);
-  for (const group of copy ? groups.flat().map((layer) => [layer]) : groups) {
+  const layers = layersOf(model, products, context, matrices?.largest);
+  for (const group of copy ? layers.map((layer) => [layer]) : byMemory(layers, matrices?.largest)) {
     const own = group.map((layer) => {
       const [{ node, input }] = layer.readers as [MomentReader];
       return copy ? { ...layer, readers: [{ node, input: copy.values.get(input)! }] } : layer;
@@ -71,13 +70,13 @@ interface Layer<P extends Product> extends MomentLayer {
   readonly products: readonly P[];
 }
 
-/** Layers in order, as many at a time as there is room for. */
-function groupsOf<P extends Product>(
+/** Products by what they read, in order. */
+function layersOf<P extends Product>(
   model: Model,
   products: readonly P[],
   { ledger }: PassContext,
   largest: number | undefined,
-): Layer<P>[][] {
+): Layer<P>[] {
   const byInput = new Map<Value, P[]>();
   for (const product of products) {
     const { node, tensor, axis } = product;
@@ -86,8 +85,7 @@ function groupsOf<P extends Product>(
     if (node.graph !== model.graph || !isStatic([tensor.shape[axis]!])) continue;
     byInput.set(input, [...(byInput.get(input) ?? []), product]);
   }
-  const groups: Layer<P>[][] = [];
-  let room = 0;
+  const layers: Layer<P>[] = [];
   for (const [input, own] of byInput) {
     const { node, tensor, axis } = own[0]!;
     const size = tensor.shape[axis]!;
@@ -99,15 +97,9 @@ function groupsOf<P extends Product>(
       const message = `${input.name}: its ${size} elements are taken as ${parts} parts that have nothing to do with each other`;
       ledger.note('info', 'weights-parts', `${message}, a matrix of all would take too much memory or time`);
     }
-    const bytes = (12 * size * size) / parts;
-    if (groups.length === 0 || bytes > room) {
-      groups.push([]);
-      room = MOMENT_BYTES;
-    }
-    groups.at(-1)!.push(layer);
-    room -= bytes;
+    layers.push(layer);
   }
-  return groups;
+  return layers;
 }
 
 /** Nothing where samples tell nothing: all zeros, or not finite. */

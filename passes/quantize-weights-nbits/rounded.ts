@@ -3,7 +3,6 @@ import {
   type BlockBytes,
   BlockPacker,
   type BlockSpec,
-  type MatrixEngine,
   type Model,
   type PassContext,
   QuantcError,
@@ -13,6 +12,7 @@ import {
   type WeightChoice,
   Widened,
 } from '../../src/index.js';
+import { withMatrices } from '../quantized/large-layers.js';
 import { adaptively } from './adaptive.js';
 import { visitLayers } from './layers.js';
 import type { Plan, PlannedProduct } from './plan.js';
@@ -58,8 +58,7 @@ export async function roundedWeights(
     context.ledger.note('info', 'weights-together', message);
     return rounded;
   }
-  const { withProducts } = context.engine;
-  const roundAll = async (matrices?: MatrixEngine): Promise<void> => {
+  await withMatrices(context, async (matrices) => {
     const round: ReturnType<typeof adaptively> = rounding?.adaptive
       ? adaptively(context)
       : (...what) => roundIntoBy(matrices, ...what);
@@ -79,8 +78,7 @@ export async function roundedWeights(
       context.changed('rounded together with the other weights of the product', product.node);
       return tensor === product.tensor ? widened.values : undefined;
     });
-  };
-  await (withProducts === undefined ? roundAll() : withProducts(roundAll));
+  });
   return rounded;
 }
 

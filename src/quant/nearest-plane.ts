@@ -88,20 +88,26 @@ export interface RowsToRound {
  * @param q where the integers go, [rows, size]
  * @returns the cost dᵀ·A·d of each row's errors d = q·scale − weight
  */
-export function nearestPlane(
+export const nearestPlane = (metric: Metric, rows: RowsToRound, q: Float64Array): Float64Array =>
+  settleRows(metric, rows.weights, toIntegers(metric, rows, q));
+
+/** The same, with an engine's products where it is worth while. @throws errors of the engine */
+export const nearestPlaneBy = (
+  engine: MatrixEngine | undefined,
   metric: Metric,
-  { weights, scales, bounds }: RowsToRound,
+  rows: RowsToRound,
   q: Float64Array,
-): Float64Array {
-  const { size } = metric;
+): Promise<Float64Array> => settleRowsBy(engine, metric, rows.weights, toIntegers(metric, rows, q));
+
+function toIntegers({ size }: Metric, { weights, scales, bounds }: RowsToRound, q: Float64Array): Settle {
   const { min, max } = bounds;
-  return settleRows(metric, weights, (row, index, wished) => {
+  return (row, index, wished) => {
     const scale = scales[row]!;
     const at = row * size + index;
     const rounded = weights[at] === 0 ? 0 : Math.min(Math.max(roundHalfEven(wished / scale), min), max);
     q[at] = rounded;
     return rounded * scale;
-  });
+  };
 }
 
 /** Answers with the number that comes nearest to the one wished for a weight of a row. */
@@ -115,6 +121,17 @@ export type Settle = (row: number, index: number, wished: number) => number;
  */
 export function settleRows(metric: Metric, weights: Float64Array, settle: Settle): Float64Array {
   return answered(settleSteps(metric, weights, settle, metric.size));
+}
+
+/** The same, with an engine's products where it is worth while. @throws errors of the engine */
+export async function settleRowsBy(
+  engine: MatrixEngine | undefined,
+  metric: Metric,
+  weights: Float64Array,
+  settle: Settle,
+): Promise<Float64Array> {
+  if (engine === undefined) return settleRows(metric, weights, settle);
+  return await answeredBy(settleSteps(metric, weights, settle, blockFor(metric.size, true)), engine);
 }
 
 /** How many weights of a row are settled between products, with an engine or without. */

@@ -5,6 +5,7 @@ import { watch } from '../../src/calibration/watch.js';
 import { type Engine, encodeModel, Ledger, type Pass, runPipeline, verify } from '../../src/index.js';
 import { compareOutputs } from '../../src/runtime/compare.js';
 import { createEngine } from '../../src/runtime/engine.js';
+import { type ProductOptions, withProducts } from '../../src/runtime/products.js';
 import { expectKept, type Options, type Quantized, quantized } from './quantizing.js';
 
 export interface Refined {
@@ -18,12 +19,14 @@ export interface Refined {
 /**
  * Runs passes behind the quantizing ones, and tells the likeness of the first output before and after, in dB.
  * @param blind without samples
+ * @param products an engine for large matrices
  */
 export async function refined(
   passes: readonly Pass[],
   text: string,
   options: Options = {},
   blind = false,
+  products?: ProductOptions,
 ): Promise<Refined> {
   const made = await quantized(text, options);
   const likeness = async (): Promise<number> => {
@@ -37,6 +40,7 @@ export async function refined(
   const engine: Engine = {
     ...createEngine(),
     ...(!blind && { watch: (at, values, samples, see) => watch(at, values, made.data.first(samples), see) }),
+    ...(products && { withProducts: (use) => withProducts(products, use) }),
     judge: (at) => openJudge(at, made.data, { threads: 1, byLikeness: true }),
   };
   const { facts } = made;

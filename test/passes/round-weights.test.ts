@@ -94,6 +94,19 @@ describe('round-weights', () => {
     expect(odd.declined.join()).to.match(/alpha or beta/);
   });
 
+  it('gives the same bytes with an engine for large matrices as without', async () => {
+    const wide = `${head} g (float[N,8] x) => (float[N,8] y) <
+      float[8,700] u = ["fill": "normal:1"], float[700] c = ["fill": "normal:5:1"], float[700,8] w = ["fill": "normal:2:0:0.3"], float[8] b = ["fill": "normal:3"]
+    > { a = Gemm (x, u, c) y = Gemm (a, w, b) }`;
+    const [plain, engine] = await Promise.all(
+      [undefined, { threads: 1, maxBytes: 1 << 28 }].map((products) =>
+        refined([roundWeights], wide, { precision: 'int8-weights' }, false, products),
+      ),
+    );
+    expect(plain!.refined).to.be.above(plain!.plain + 3);
+    expect(Buffer.compare(plain!.bytes, engine!.bytes)).to.equal(0);
+  });
+
   it('gives the same bytes every time', async () => {
     const [first, second] = [
       await rounded(product('y = Gemm (a, w, b)')),

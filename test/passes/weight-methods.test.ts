@@ -73,6 +73,16 @@ describe('ways of rounding weights over samples', () => {
     plain = (await made({})).sqnr;
   });
 
+  it('scales channels the same with an engine for large matrices and without', async () => {
+    const [first, second] = await Promise.all(
+      [undefined, { threads: 1, maxBytes: 1 << 28 }].map((products) =>
+        made({ scaled: true, symmetric: true }, WIDE, products),
+      ),
+    );
+    expect(first!.sqnr).to.be.above((await made({ symmetric: true }, WIDE)).sqnr);
+    expect(Buffer.compare(encodeModel(first!.model), encodeModel(second!.model))).to.equal(0);
+  });
+
   const ways: Readonly<Record<string, readonly [Partial<WeightChoice>, number]>> = {
     gptq: [{ together: 'always' }, 3],
     'gptq in sequence': [{ together: 'always', rounding: { sequential: true } }, 3],
