@@ -8,8 +8,6 @@ import {
   addInitializer,
   createNode,
   definePass,
-  exclusionFact,
-  lookUp,
   type Node,
   type PassContext,
   type QuantizedType,
@@ -20,6 +18,7 @@ import {
   targetFact,
   tensorType,
 } from '../src/index.js';
+import { dynamicNodes } from './quantized/dynamic-rows.js';
 
 const MICROSOFT = 'com.microsoft';
 const KERNEL = 'QAttention';
@@ -30,20 +29,8 @@ export const quantizeAttention = definePass({
   needs: ['typed'],
   run(model, context) {
     const target = targetFact.get(context);
-    const exclude = exclusionFact.find(context);
-    for (const graph of model.graphs()) {
-      for (const node of graph.nodes()) {
-        if (!node.is('Attention', MICROSOFT)) continue;
-        const excluded = exclude?.(node);
-        const verdict =
-          excluded === undefined ? lookUp(target.dynamicRows, node) : { row: undefined, reason: excluded };
-        if (verdict.row) rewrite(node, target, context);
-        else {
-          context.ledger.record(node, { precision: 'float', reason: verdict.reason });
-          context.decline(verdict.reason, node);
-        }
-      }
-    }
+    for (const node of dynamicNodes(model, context, (each) => each.is('Attention', MICROSOFT)))
+      rewrite(node, target, context);
   },
 });
 

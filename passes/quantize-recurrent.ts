@@ -8,8 +8,6 @@ import {
   addInitializer,
   createNode,
   definePass,
-  exclusionFact,
-  lookUp,
   type Node,
   type PassContext,
   type QuantizedType,
@@ -20,6 +18,7 @@ import {
   targetFact,
   type Value,
 } from '../src/index.js';
+import { dynamicNodes } from './quantized/dynamic-rows.js';
 
 export const quantizeRecurrent = definePass({
   name: 'quantize-recurrent',
@@ -27,25 +26,11 @@ export const quantizeRecurrent = definePass({
   needs: ['typed'],
   run(model, context) {
     const target = targetFact.get(context);
-    const exclude = exclusionFact.find(context);
     const weights = new Map<Value, Stored>();
-    let used = false;
-    for (const graph of model.graphs()) {
-      for (const node of graph.nodes()) {
-        if (!node.is('LSTM')) continue;
-        const excluded = exclude?.(node);
-        const verdict =
-          excluded === undefined ? lookUp(target.dynamicRows, node) : { row: undefined, reason: excluded };
-        if (verdict.row === undefined) {
-          context.ledger.record(node, { precision: 'float', reason: verdict.reason });
-          context.decline(verdict.reason, node);
-          continue;
-        }
-        rewrite(node, weights, target, context);
-        used = true;
-      }
+    for (const node of dynamicNodes(model, context, (each) => each.is('LSTM'))) {
+      rewrite(node, weights, target, context);
+      model.opsets.set('com.microsoft', 1);
     }
-    if (used) model.opsets.set('com.microsoft', 1);
   },
 });
 
