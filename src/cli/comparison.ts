@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { openData } from '../calibration/data.js';
-import type { DataSet } from '../calibration/dataset.js';
+import type { DataSet, InputSignature } from '../calibration/dataset.js';
 import { syntheticData } from '../calibration/synthetic.js';
 import { REPORT_NAME } from '../compile.js';
 import { canonicalModel } from '../explain.js';
@@ -19,6 +19,7 @@ import { type Latency, race } from '../runtime/latency.js';
 import { compareLayers, type LayerComparison } from '../runtime/layers.js';
 import type { SessionOptions } from '../runtime/session.js';
 import { inferTypes } from '../runtime/types.js';
+import { jointInputs } from './joint-inputs.js';
 
 export interface ComparisonRequest {
   readonly first: string;
@@ -47,10 +48,14 @@ export type ComparedLayer = LayerComparison & { readonly suggestion?: Suggestion
 /** Feeds that inner values are compared on: they are large, and a few show where the error comes in. */
 const LAYER_FEEDS = 1;
 
+/**
+ * @throws QuantcError E_COMPARE_INPUT where the models take no common feeds, E_COMPARE_OUTPUT; as `openData` does where
+ * data fit neither
+ */
 export async function compareModels(request: ComparisonRequest): Promise<ComparisonResult> {
   const { first, second, threads } = request;
-  const model = readModel(first);
-  const data = (await samplesFor(request, model)).first(request.samples);
+  const inputs = jointInputs(readModel(first).graph.inputs, readModel(second).graph.inputs);
+  const data = (await samplesFor(request, inputs)).first(request.samples);
   const report = reportOf(second);
   const reference: SessionOptions = { threads };
   const candidate: SessionOptions = { threads, ...(report && { extra: nested(report.session) }) };
@@ -71,10 +76,14 @@ export async function compareModels(request: ComparisonRequest): Promise<Compari
   };
 }
 
-async function samplesFor({ calib, eval: evaluation }: ComparisonRequest, model: Model): Promise<DataSet> {
-  const { inputs } = model.graph;
-  if (evaluation !== undefined) return openData(evaluation, 'eval', inputs);
-  if (calib !== undefined) return openData(calib, 'calib', inputs);
+async function samplesFor(
+  { calib, eval: evaluation }: ComparisonRequest,
+  inputs: readonly InputSignature[],
+): Promise<DataSet> {
+  // Data that ask for batches are cut into those that a model has built in.
+  const options = { batchOfModel: true };
+  if (evaluation !== undefined) return openData(evaluation, 'eval', inputs, options);
+  if (calib !== undefined) return openData(calib, 'calib', inputs, options);
   return syntheticData(inputs);
 }
 
