@@ -3,18 +3,20 @@
  * not tables), one scale a column, on text that nothing was calibrated on or trained with.
  *
  *   npx tsx bench/kd-qat.ts [--models stories260k,shakewiki-3.4m] [--bits 4,3,2] [--methods rtn,…,adaround]
- *       [--freeze none,ov,qkv,auto] [--steps n] [--rate x] [--batch n] [--own-texts n] [--windows n] [--threads n]
+ *       [--freeze none,ov,qkv,auto] [--blocks] [--scale-steps n] [--steps n] [--rate x] [--batch n] [--own-texts n] [--windows n] [--threads n]
  *       [--protect ov:int8] [--tables] [--keep rows.json]
  *
  * --steps and --rate are finetune's own by bits where nothing is said. --keep has each row written as soon as it is known:
  * the same command goes on after it was killed. `auto` is the freeze whose trial had the least loss on samples that are
- * held out from training; evaluation sees other text.
+ * held out from training; evaluation sees other text. --blocks adds rows of training block by block: with blocks alone, and
+ * with the scales of all after it.
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { withWeightTrials } from '../src/calibration/weight-trials.js';
 import { type PreparedFinetuning, prepareFinetuning } from '../src/compile/finetune.js';
+import { trainBlockwise } from '../src/compile/finetune-blocks.js';
 import { FREEZES, type Freeze } from '../src/compile/finetune-plan.js';
 import type { GridBits, Model, Tensor, TrialFigures, Value } from '../src/index.js';
 import { putOnGrid } from '../src/training/fit-grid.js';
@@ -35,6 +37,8 @@ const { values: options } = parseArgs({
     'own-texts': { type: 'string', default: '512' },
     windows: { type: 'string', default: '1000' },
     threads: { type: 'string', default: '2' },
+    blocks: { type: 'boolean', default: false },
+    'scale-steps': { type: 'string' },
     protect: { type: 'string', multiple: true, default: [] },
     tables: { type: 'boolean', default: false },
     keep: { type: 'string' },
@@ -151,7 +155,23 @@ async function train(name: string, bench: Bench, bits: number, rows: Rows, float
         seconds,
       );
     });
-  for (const freeze of options.freeze.split(',')) {
+  // As many steps for all scales as the whole has at a quarter, or none: blocks alone.
+  const scaleSteps = options['scale-steps'] ? Number(options['scale-steps']) : undefined;
+  for (const steps of options.blocks ? [0, scaleSteps] : []) {
+    const found = await rows.get([...key('blocks'), steps], async () => {
+      const begun = performance.now();
+      const ready = await prepare();
+      const blocks = steps === undefined ? {} : { scaleSteps: steps };
+      const { result, frozen } = await trainBlockwise({ ...request, blocks }, ready);
+      const seconds = (performance.now() - begun) / 1000;
+      return rowOf(
+        await measured(bench.model, bench, trainedWeights(ready, bench.model, frozen, result)),
+        seconds,
+      );
+    });
+    show(steps === 0 ? 'blocks' : 'blocks + scales', bits, found, float);
+  }
+  for (const freeze of options.freeze.split(',').filter(Boolean)) {
     if (freeze !== 'auto') {
       show(`kd-qat ${freeze}`, bits, await trained(freeze as Freeze), float);
       continue;
@@ -175,6 +195,7 @@ async function main(): Promise<void> {
   const rows = new Rows();
   const strange = options.freeze
     .split(',')
+    .filter(Boolean)
     .find((each) => each !== 'auto' && !FREEZES.includes(each as Freeze));
   if (strange !== undefined) throw new Error(`there is no set "${strange}" to freeze`);
   for (const name of options.models.split(',')) {
@@ -200,7 +221,7 @@ async function main(): Promise<void> {
         });
         show(method, bits, found, float);
       }
-      if (options.freeze !== '') await train(name, bench, bits, rows, float);
+      if (options.freeze !== '' || options.blocks) await train(name, bench, bits, rows, float);
     }
   }
 }

@@ -18,6 +18,11 @@ export class BatchStore {
     this.#inMemory = inMemory;
   }
 
+  /** Where the file lies, if there is one. */
+  get folder(): string | undefined {
+    return this.#folder;
+  }
+
   /** @throws QuantcError E_FINETUNE_BLOCKS where a batch has another form than those before */
   put(batch: number, tensor: Tensor): void {
     const { dtype, shape, byteLength } = tensor;
