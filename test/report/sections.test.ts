@@ -73,6 +73,43 @@ describe('sections of the report page', () => {
     expect(reportPage(report(target()))).not.to.include('What plugins did');
   });
 
+  it('leave out what is of least interest where all would be too long, and say so', () => {
+    const long = 'A reason that is not the same for any two nodes, as those of providers are, with number';
+    const large = (nodes: number): TargetReport =>
+      target({
+        ledger: Array.from({ length: nodes }, (_, at) => ({
+          ...{ node: `/model/layers.${at}/attention/projection/Conv_${at}`, opType: 'Conv', graph: '' },
+          ...(at % 10 === 0
+            ? { precision: 'int8', sqnr: 10 + (at % 50), saturation: 0 }
+            : { precision: 'float', reason: at % 3 === 0 ? `${long} ${at}` : undefined }),
+          ...(at === nodes - 1 && {
+            suggestion: { kind: 'protect', text: 'keep the very last one' } as never,
+          }),
+        })) as TargetReport['ledger'],
+        calibration: {
+          ...{ ranges: 'mse', values: 200 },
+          histograms: Array.from({ length: 48 }, (_, at) => ({ ...histogram, value: `value-${at}-` })),
+        },
+      });
+    const small = reportPage(report(large(300)));
+    expect(small).not.to.include('Left out');
+    expect(small.match(/class="histogram"/g)).to.have.length(48);
+    const pages = [4, 10].map((count) =>
+      reportPage(report(...Array.from({ length: count }, () => large(6000)))),
+    );
+    for (const page of pages) {
+      expect(page.length).to.be.below(1.5e6);
+      expect(page).to.include('Left out, so that the page stays small: ');
+      expect(page).to.include('keep the very last one').and.to.include('value-0-');
+    }
+    const [four, ten] = pages as [string, string];
+    expect(four)
+      .to.match(/Every node: 6000, the \d+ of most interest/)
+      .and.to.match(/<p class="left-out">[^<]*\d+ histograms, and \d+ rows/);
+    expect(four.match(/class="histogram"/g)!.length % 4).to.equal(0);
+    expect(ten.length).to.be.above(5e5);
+  });
+
   it('draw learning curves, of the report and of files', () => {
     const folder = mkdtempSync(join(tmpdir(), 'quantc-training-'));
     const file = join(folder, 'net.grids.json');

@@ -19,8 +19,11 @@ export const toneOf = (sqnr: number | null): Bar['tone'] =>
 /** Height of a layer that loses nothing, as a share of the band. */
 const LEAST = 0.04;
 
-/** @returns nothing where no layer was compared */
-export function layerErrors(rows: readonly LedgerRow[]): Markup {
+/**
+ * @param most cells of the band
+ * @returns nothing where no layer was compared
+ */
+export function layerErrors(rows: readonly LedgerRow[], most: number): Markup {
   const measured = rows.filter(
     // Where nothing differs JSON holds no figure.
     (row): row is LedgerRow & { readonly sqnr: number } =>
@@ -46,7 +49,7 @@ export function layerErrors(rows: readonly LedgerRow[]): Markup {
     measured.length > WORST
       ? `The ${WORST} layers that lose most, of ${measured.length}`
       : `All ${counted(measured.length, 'layer')} that were compared, worst first`;
-  return html`<p class="more">Every layer in the order in which it runs; the taller, the more noise in what it gives, from ${FULL} dB of signal to noise at the bottom to 0 dB at the top.</p>${strip(cells, 'noise of every layer in the order in which they run')}<h4>${title}</h4>${bars(list, FULL)}`;
+  return html`<p class="more">Every layer in the order in which it runs; the taller, the more noise in what it gives, from ${FULL} dB of signal to noise at the bottom to 0 dB at the top.</p>${strip(cells, 'noise of every layer in the order in which they run', { most })}<h4>${title}</h4>${bars(list, FULL)}`;
 }
 
 /** Precisions by how much they are spared, for their colours. */
@@ -59,8 +62,8 @@ const KINDS: readonly (readonly [RegExp, string])[] = [
   [/^float$/, 'p32'],
 ];
 
-/** What each node computes in, as a band, with how many there are of each. */
-export function precisions(rows: readonly LedgerRow[]): Markup {
+/** What each node computes in, as a band of at most so many cells, with how many there are of each. */
+export function precisions(rows: readonly LedgerRow[], most: number): Markup {
   if (rows.length === 0) return html``;
   const kindOf = (precision: string): string => KINDS.find(([form]) => form.test(precision))?.[1] ?? 'p0';
   const counts = new Map<string, number>();
@@ -75,5 +78,5 @@ export function precisions(rows: readonly LedgerRow[]): Markup {
     tone: kindOf(precision),
     title: `${node} (${opType}): ${precision}${kernel === undefined ? '' : `, ${kernel}`}`,
   }));
-  return html`${strip(cells, 'what every node computes in, in the order in which they run', 28)}<p>${legend}</p>`;
+  return html`${strip(cells, 'what every node computes in, in the order in which they run', { height: 28, most })}<p>${legend}</p>`;
 }

@@ -8,6 +8,7 @@ import { comparison, type Named, scoreText } from './compare-section.js';
 import { ledgerTable } from './ledger.js';
 import { html, json, Markup } from './markup.js';
 import { PAGE_SCRIPT } from './page-script.js';
+import { fitted, leftOut, type Room, rowsWithin } from './room.js';
 import { sensitivityMaps } from './sensitivity-section.js';
 import { STYLE } from './style.js';
 import { targetSection } from './target-section.js';
@@ -22,8 +23,14 @@ export interface PageExtras {
   readonly latencies?: ReadonlyMap<TargetReport, RacedLatency>;
 }
 
-/** The page for one report, or for several side by side: one HTML document. */
-export function reportPage(given: Report | readonly Report[], extras: PageExtras = {}): string {
+/**
+ * The page for one report, or for several side by side: one HTML document. Where all would be too long for one, it leaves
+ * out what is of least interest, and says what.
+ */
+export const reportPage = (given: Report | readonly Report[], extras: PageExtras = {}): string =>
+  fitted((room) => pageWithin(given, extras, room));
+
+function pageWithin(given: Report | readonly Report[], extras: PageExtras, room: Room): string {
   const reports = 'targets' in given ? [given] : given;
   const { sensitivity = [], training = [], latencies = new Map() } = extras;
   const all = reports
@@ -33,13 +40,19 @@ export function reportPage(given: Report | readonly Report[], extras: PageExtras
   const versions = [...new Set(reports.map(({ quantc }) => quantc))].join(', ');
   const maps = sensitivityMaps(sensitivity);
   const curves = training.map((each) => html`<section><h2>Training</h2>${learningCurve(each)}</section>`);
-  const sections = all.map(({ id, report }) => targetSection(report, id, latencies.get(report)));
+  const sections = all.map(({ id, report }) => targetSection(report, id, room, latencies.get(report)));
   const refused = reports.flatMap((report) => report.refused ?? []);
-  const data = json('ledgers', ledgerTable(new Map(all.map(({ id, report }) => [id, report.ledger]))));
+  const data = json(
+    'ledgers',
+    ledgerTable(new Map(all.map(({ id, report }) => [id, rowsWithin(report.ledger, room)]))),
+  );
   const page = html`<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"><link rel="icon" href="data:,"><title>${names} · quantc</title><style>${new Markup(STYLE)}</style></head>
 <body><header><h1>${names}</h1><nav>${all.map(brief)}${maps.text !== '' && html`<a href="#sensitivity">sensitivity</a>`}</nav></header><main>
-${comparison(all, latencies)}${refusals(refused)}${sections}${maps}${curves}</main><footer class="more">compiled by quantc ${versions}</footer>${data}<script>${new Markup(PAGE_SCRIPT)}</script></body></html>
+${leftOut(
+  all.map(({ report }) => report),
+  room,
+)}${comparison(all, latencies)}${refusals(refused)}${sections}${maps}${curves}</main><footer class="more">compiled by quantc ${versions}</footer>${data}<script>${new Markup(PAGE_SCRIPT)}</script></body></html>
 `;
   return page.text;
 }

@@ -14,10 +14,20 @@ const HEIGHT = 90;
 /** Cells that can be told apart; of more, neighbours share one. */
 const CELLS = 400;
 
+export interface Band {
+  readonly height?: number;
+  /** Cells that are drawn at most. */
+  readonly most?: number;
+}
+
 /** @param what the band shows, for who cannot see it */
-export function strip(cells: readonly Cell[], what: string, height = HEIGHT): Markup {
+export function strip(
+  cells: readonly Cell[],
+  what: string,
+  { height = HEIGHT, most = CELLS }: Band = {},
+): Markup {
   const width = WIDTH / cells.length;
-  const drawn = shared(cells).map(({ cell: { tone, title, share = 1 }, from, count }) => {
+  const drawn = shared(cells, most).map(({ cell: { tone, title, share = 1 }, from, count }) => {
     const tall = Math.max(1, share * height);
     const place = `x="${short(from * width)}" y="${short(height - tall)}" width="${short(count * width + 0.15)}" height="${short(tall)}"`;
     const more = count > 1 && ` and ${count - 1} more`;
@@ -34,7 +44,7 @@ interface Shared {
 }
 
 /** Neighbours that look alike as one; where there are still too many, so many together that there are not. */
-function shared(cells: readonly Cell[]): Shared[] {
+function shared(cells: readonly Cell[], most: number): Shared[] {
   const joined = (alike: (cell: Cell, before: Cell, count: number) => boolean): Shared[] => {
     const found: Shared[] = [];
     cells.forEach((cell, from) => {
@@ -47,10 +57,10 @@ function shared(cells: readonly Cell[]): Shared[] {
     });
     return found;
   };
-  if (cells.length <= CELLS) return joined(() => false);
+  if (cells.length <= most) return joined(() => false);
   const alike = joined((cell, before) => cell.tone === before.tone && cell.share === before.share);
-  if (alike.length <= CELLS) return alike;
-  const together = Math.ceil(cells.length / CELLS);
+  if (alike.length <= most) return alike;
+  const together = Math.ceil(cells.length / most);
   return joined((_cell, _before, count) => count < together);
 }
 

@@ -9,6 +9,7 @@ import { histograms } from './histograms.js';
 import { ledgerPlace } from './ledger.js';
 import { html, type Markup } from './markup.js';
 import { pluginSection } from './plugin-section.js';
+import { type Room, rowsWithin, withinRoom } from './room.js';
 import { mixes } from './sensitivity-section.js';
 import { learningCurve } from './training-section.js';
 
@@ -16,13 +17,16 @@ import { learningCurve } from './training-section.js';
 const BREAKS = 50;
 
 /** @param id unique on the page */
-export function targetSection(report: TargetReport, id: string, latency?: RacedLatency): Markup {
+export function targetSection(given: TargetReport, id: string, room: Room, latency?: RacedLatency): Markup {
+  const report = withinRoom(given, room);
+  const shown = rowsWithin(given.ledger, room);
+  const every = `Every node: ${given.ledger.length}${shown.length < given.ledger.length ? `, the ${shown.length} of most interest` : ''}`;
   const { model, target, shape, precision, ledger, training } = report;
   const raced = latency ?? report.budget?.latency;
-  const ran = html`${precisions(ledger)}${kernels(report)}${verdict(report)}`;
+  const ran = html`${precisions(ledger, room.cells)}${kernels(report)}${verdict(report)}`;
   return html`<section id="${id}"><h2>${model} → ${target}${shape !== undefined && `, ${shape}`}, ${precision}</h2>
 <div class="cards">${size(report)}${score(report)}${outputs(report)}${raced && time(raced)}${proof(report)}${budget(report)}</div>
-${fold('Who computes what', ran)}${fold('What layers lose', layerErrors(ledger))}${fold('What calibration saw', histograms(report))}${fold('Mixes of precisions', mixes(report))}${fold('What plugins did', pluginSection(report))}${training && fold('How it was trained', learningCurve(training))}${fold(`Every node: ${ledger.length}`, ledgerPlace(ledger, id))}${notes(report)}</section>`;
+${fold('Who computes what', ran)}${fold('What layers lose', layerErrors(ledger, room.cells))}${fold('What calibration saw', histograms(report))}${fold('Mixes of precisions', mixes(report))}${fold('What plugins did', pluginSection(report))}${training && fold('How it was trained', learningCurve(training))}${fold(every, ledgerPlace(shown, id))}${notes(report)}</section>`;
 }
 
 /** A part that can be closed; nothing where it is empty. */
