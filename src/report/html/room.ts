@@ -4,8 +4,8 @@ import { counted } from '../amounts.js';
 import type { TargetReport } from '../report.js';
 import { html, type Markup } from './markup.js';
 
-/** Characters of a page that browsers open at once and mail takes. */
-export const PAGE_LENGTH = 1_500_000;
+/** Bytes of a page that browsers open at once and mail takes. */
+export const PAGE_BYTES = 1_500_000;
 
 /** What each target may show. */
 export interface Room {
@@ -33,11 +33,11 @@ const ROOMS: readonly Room[] = [
 ];
 
 /** The page with as much as there is room for; with the least that there can be where even that is longer. */
-export function fitted(page: (room: Room) => string, most = PAGE_LENGTH): string {
+export function fitted(page: (room: Room) => string, most = PAGE_BYTES): string {
   let text = '';
   for (const room of ROOMS) {
     text = page(room);
-    if (text.length <= most) break;
+    if (Buffer.byteLength(text) <= most) break;
   }
   return text;
 }
