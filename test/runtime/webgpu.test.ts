@@ -11,10 +11,10 @@ import { withSession } from '../../src/runtime/session.js';
 import { type Browser, launchBrowser } from '../../src/runtime/webgpu/browser.js';
 import { webgpuNative } from '../../src/runtime/webgpu/native.js';
 import { swiftShaderMissing } from '../../src/runtime/webgpu/packs.js';
+import { differenceOf } from '../../src/testing/closeness.js';
 import { filledTensor } from '../../src/text/fill.js';
 import { parseModel } from '../../src/text/parse.js';
 import { webgpu } from '../../targets/webgpu.js';
-import { differenceOf } from '../../src/testing/closeness.js';
 
 const HEAD = '<ir_version: 10, opset_import: ["": 21]>\n';
 
