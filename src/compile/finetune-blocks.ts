@@ -5,7 +5,7 @@ import type { TrainingResult } from '../training/loop.js';
 import type { FinetuneRequest, PreparedFinetuning } from './finetune.js';
 import { blocksOf } from './finetune-block-plan.js';
 import { BlockChain, type BlockReport } from './finetune-chain.js';
-import { requireMemory, trainingBytes } from './finetune-memory.js';
+import { blocksBytes, requireMemory, scalesBytes, wholeBytes } from './finetune-memory.js';
 import { type Freeze, frozenNames } from './finetune-plan.js';
 import type { FinetuneParts } from './finetune-run.js';
 import { trainScales } from './finetune-scales.js';
@@ -71,28 +71,24 @@ export function refuseBeyondMemory(
 ): void {
   if (maxMemory === undefined) return;
   if (blocks === undefined) {
-    const bytes = trainingBytes(student, student.graph.nodes(), weights);
-    requireMemory(bytes, maxMemory, 'training the model whole', 'Train it block by block: --blocks.');
+    const hint = 'Train it block by block: --blocks.';
+    requireMemory(wholeBytes(student, weights), maxMemory, 'training the model whole', hint);
     return;
   }
   const parts = blocksOf(student, weights, blocks.layers ?? 1);
-  const largest = Math.max(...parts.map((each) => bytesOf(student, each)));
   const hint =
     parts.length === 1
       ? 'The model cannot be cut; take smaller batches: --batch.'
       : 'Take smaller batches (--batch), or fewer layers a block (--block-layers).';
-  requireMemory(largest, maxMemory, `the largest of ${parts.length} blocks`, hint);
+  requireMemory(blocksBytes(student, parts, weights), maxMemory, 'training block by block', hint);
 }
-
-const bytesOf = (student: FinetuneParts['student'], { nodes, weights }: Segment): number =>
-  trainingBytes(student, nodes, new Set(weights));
 
 /**
  * Trains blocks, then scales. Errors as of `finetune`.
  * @param request `freeze` `auto` is `none` here
  */
 export async function trainBlockwise(
-  { blocks: choice = {}, freeze: asked, maxMemory = DEFAULT_MEMORY }: FinetuneRequest,
+  { blocks: choice = {}, freeze: asked, maxMemory }: FinetuneRequest,
   { parts }: Pick<PreparedFinetuning, 'parts'>,
 ): Promise<BlockwiseTraining> {
   const { student, candidates, feeds, settings } = parts;
@@ -101,9 +97,9 @@ export async function trainBlockwise(
   const names = new Set(candidates.map(({ name }) => name));
   const blocks = blocksOf(student, names, choice.layers ?? 1);
   const batches = feeds.batches + feeds.heldOut.length;
-  const widest = Math.max(...blocks.map(({ to }) => bytesPerBatch(to)));
+  const widest = Math.max(0, ...blocks.slice(0, -1).map(({ to }) => bytesPerBatch(to)));
   // A stream of floats and one of quantized values, each as it was and as it comes to be.
-  const inMemory = 4 * batches * widest <= maxMemory / STREAM_SHARE;
+  const inMemory = 4 * batches * widest <= (maxMemory ?? DEFAULT_MEMORY) / STREAM_SHARE;
   const chain = await new BlockChain(parts, { blocks, frozen, inMemory }).run();
   const steps = choice.scaleSteps ?? Math.ceil(settings.steps / SCALE_SHARE);
   const skipped = reasonToSkip();
@@ -131,16 +127,11 @@ export async function trainBlockwise(
   function reasonToSkip(): string | undefined {
     if (steps === 0) return 'no steps were asked for';
     if (frozen.size === candidates.length) return 'all weights are held';
-    // Weights are there as integers and as the teacher's, and their gradients come and go.
-    const bytes = trainingBytes(student, student.graph.nodes(), new Set());
-    const weights = candidates.reduce((sum, { weight }) => sum + weight.byteLength, 0);
-    return bytes + WHOLE_SCALES * weights <= maxMemory
+    return scalesBytes(student, names) <= (maxMemory ?? Number.POSITIVE_INFINITY)
       ? undefined
-      : 'the whole model with its gradients takes more memory than is allowed';
+      : 'all of them together take more memory than is allowed';
   }
 }
-
-const WHOLE_SCALES = 4;
 
 const bytesPerBatch = ({ shape }: Segment['to']): number =>
   4 * (shape ?? []).reduce<number>((product, size) => product * (typeof size === 'number' ? size : 1), 1);
