@@ -76,7 +76,7 @@ describe('the next method', () => {
     [
       'static detector',
       { proof: proof(score('sqnr', 0, 13)), request: { eval: 'e' } },
-      "quantc compile net.onnx --budget 'sqnr>=20dB' --calib data --eval e",
+      'quantc compile net.onnx --precision int8-weights --calib data --eval e',
     ],
     [
       'static CNN over random ranges',
