@@ -26,6 +26,20 @@ export class SeededRandom {
     return low + (high - low) * this.next();
   }
 
+  /** An index, as likely as the softmax of the row says. */
+  bySoftmax(row: Float32Array): number {
+    let most = row[0]!;
+    for (const value of row) if (value > most) most = value;
+    let sum = 0;
+    for (const value of row) sum += Math.exp(value - most);
+    let rest = this.next() * sum;
+    for (let index = 0; index < row.length; index++) {
+      rest -= Math.exp(row[index]! - most);
+      if (rest < 0) return index;
+    }
+    return row.length - 1;
+  }
+
   /** Standard normal, by the polar form of Box and Muller. */
   normal(): number {
     if (this.#spare !== undefined) {

@@ -119,7 +119,7 @@ async function drawWith(session: Session, logits: string, how: SelfSampling): Pr
       const from = (text * at + at - 1) * size;
       const row = data.subarray(from, from + words);
       const greedy = at < LIKELIEST[text % LIKELIEST.length]!;
-      drawn[text * length + at] = greedy ? likeliest(row) : draw(row, random);
+      drawn[text * length + at] = greedy ? likeliest(row) : random.bySoftmax(row);
     }
   }
   return drawn;
@@ -227,17 +227,4 @@ function likeliest(row: Float32Array): number {
   let best = 0;
   for (let word = 1; word < row.length; word++) if (row[word]! > row[best]!) best = word;
   return best;
-}
-
-/** A word as likely as the softmax of the row says. */
-function draw(row: Float32Array, random: SeededRandom): number {
-  const most = row[likeliest(row)]!;
-  let sum = 0;
-  for (const value of row) sum += Math.exp(value - most);
-  let rest = random.next() * sum;
-  for (let word = 0; word < row.length; word++) {
-    rest -= Math.exp(row[word]! - most);
-    if (rest < 0) return word;
-  }
-  return row.length - 1;
 }

@@ -81,7 +81,7 @@ async function continueAll(
     if (logits === undefined || size < words) return 'no output holds a number a word for every token';
     const values = logits.toFloat32();
     for (let text = 0; text < texts; text++)
-      tokens[text * length + at + 1] = drawn(values.subarray(text * size, text * size + words), random);
+      tokens[text * length + at + 1] = random.bySoftmax(values.subarray(text * size, text * size + words));
   }
   return undefined;
 }
@@ -95,18 +95,4 @@ function beside(session: Session, texts: number, past: number): Record<string, T
     ...(names.includes('attention_mask') && { attention_mask: all(1, past + 1) }),
     ...(names.includes('position_ids') && { position_ids: all(past, 1) }),
   };
-}
-
-/** A word as likely as the softmax of its row says. */
-function drawn(row: Float32Array, random: SeededRandom): number {
-  let most = row[0]!;
-  for (const value of row) if (value > most) most = value;
-  let sum = 0;
-  for (const value of row) sum += Math.exp(value - most);
-  let rest = random.next() * sum;
-  for (let word = 0; word < row.length; word++) {
-    rest -= Math.exp(row[word]! - most);
-    if (rest < 0) return word;
-  }
-  return row.length - 1;
 }
