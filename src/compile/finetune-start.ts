@@ -37,7 +37,7 @@ export interface RoundedStart {
 
 /**
  * Products of a canonical model, rounded together over samples, by name of the weight. Convolutions, and weights of
- * other bits than 2, 3, 4 and 8, are left out.
+ * other bits than 2, 3 and 4, are left out.
  * @param model with open sizes
  * @throws errors of the data and of ONNX Runtime
  */
@@ -84,8 +84,9 @@ export async function roundedStarts(
   return starts;
 }
 
+/** Eight bits lose next to nothing as they are, and with zero points they would not fit into int8. */
 const gridBits = (bits: number | undefined): GridBits | undefined =>
-  bits === 2 || bits === 3 || bits === 4 || bits === 8 ? bits : undefined;
+  bits === 2 || bits === 3 || bits === 4 ? bits : undefined;
 
 /** Blocks as they are rounded, put together to a weight on a grid of signed integers with zero points. */
 class Gathered {

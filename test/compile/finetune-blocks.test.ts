@@ -113,6 +113,23 @@ describe('finetune --blocks', function () {
     }
   });
 
+  it('starts from GPTQ, holds what is frozen there, and has layers in 8 bits that integers of 8 bits hold', async () => {
+    const { weights } = await run('signal-transformer', 'kept', {
+      ...{ startFrom: 'auto', freeze: 'qkv', protect: ['down:int8'], steps: 4 },
+      blocks: { layers: 2, scaleSteps: 2 },
+    });
+    for (const { roles, frozen } of weights)
+      expect(frozen, roles.join()).to.equal(roles.some((role) => ['q', 'k', 'v'].includes(role)));
+    const manifest = JSON.parse(readFileSync(join(folder, 'kept', 'trained.grids.json'), 'utf8')) as {
+      weights: { bits: number; low: number; high: number }[];
+    };
+    expect(manifest.weights.filter(({ bits }) => bits === 8)).to.have.length.greaterThan(1);
+    for (const { low, high } of manifest.weights) {
+      expect(low).to.be.at.least(-128);
+      expect(high).to.be.at.most(127);
+    }
+  });
+
   it('trains a convolutional network, and as one block what cannot be cut', async () => {
     const shapes = await run('shapes-cnn', 'cnn', { blocks: { layers: 3, scaleSteps: 0 }, steps: 6 });
     expect(shapes.blockwise!.blocks.map((each) => each.weights.length)).to.deep.equal([3, 4, 1]);
