@@ -10,7 +10,7 @@ import { parseModel } from '../../src/text/parse.js';
 
 const MODELS = join(import.meta.dirname, '../../models');
 /** Room for the largest block, and not for what runs between blocks. */
-const LITTLE = 6 * 2 ** 20;
+const LITTLE = 8 * 2 ** 20;
 
 describe('finetune --blocks', function () {
   this.timeout(120_000);
@@ -27,7 +27,7 @@ describe('finetune --blocks', function () {
       model: join(MODELS, name, 'model.onnx'),
       calib: join(MODELS, name),
       out: join(folder, out, 'trained.onnx'),
-      ...{ bits: 3, freeze: 'none', startFrom: 'rtn', steps: 8, rate: 5e-4, batch: 8, threads: 1 },
+      ...{ bits: 3, freeze: 'none', startFrom: 'rtn', steps: 8, rate: 5e-4, batch: 16, threads: 1 },
       blocks: { scaleSteps: 4 },
       ...more,
     });
@@ -55,17 +55,14 @@ describe('finetune --blocks', function () {
     expect(heldOut.after).to.be.lessThan(0.9 * heldOut.before);
     const manifest = JSON.parse(readFileSync(join(folder, 'whole', 'trained.grids.json'), 'utf8'));
     expect(manifest.blockwise).to.deep.equal(blockwise);
-  });
-
-  it('tells how far off the whole was as training of the whole does', async () => {
-    const one = await run('signal-transformer', 'one', { steps: 1, blocks: { layers: 1 } });
-    const whole = await run('signal-transformer', 'all', { steps: 1, blocks: undefined });
-    expect(one.heldOut.before).to.be.closeTo(whole.heldOut.before, 1e-4 * whole.heldOut.before);
+    // How far off the whole was, block after block told, is what training of the whole tells.
+    const all = await run('signal-transformer', 'all', { steps: 1, blocks: undefined });
+    expect(heldOut.before).to.be.closeTo(all.heldOut.before, 1e-4 * heldOut.before);
   });
 
   it('goes on where it was stopped, in a block or among the scales, to the same bytes', async () => {
     const checkpoint = join(folder, 'run');
-    for (const after of [3, 13, 33]) {
+    for (const after of [13, 33]) {
       const controller = new AbortController();
       let steps = 0;
       const stopped = await run('signal-transformer', 'parted', {
@@ -73,7 +70,7 @@ describe('finetune --blocks', function () {
         signal: controller.signal,
         onStep: () => {
           // What a run before has done is not done again.
-          if (++steps === after - (after === 3 ? 0 : after === 13 ? 3 : 13)) controller.abort();
+          if (++steps === after - (after === 33 ? 13 : 0)) controller.abort();
         },
       }).catch((error: unknown) => error);
       expect((stopped as QuantcError).code).to.equal('E_FINETUNE_STOPPED');
