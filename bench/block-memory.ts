@@ -15,7 +15,7 @@ import { parseArgs } from 'node:util';
 import { makeLlama } from '../models/make-llama.js';
 import { encodeNpy } from '../src/calibration/npy.js';
 import { SeededRandom } from '../src/calibration/random.js';
-import { finetune } from '../src/compile/finetune.js';
+import { finetune } from '../src/compile/finetune/finetune.js';
 import { QuantcError } from '../src/errors/error.js';
 import { Tensor } from '../src/ir/tensor.js';
 import { row } from './language-models.js';

@@ -6,9 +6,9 @@
  */
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { prepareFinetuning } from '../src/compile/finetune.js';
-import { blocksOf } from '../src/compile/finetune-block-plan.js';
-import { weightsOf } from '../src/compile/finetune-plan.js';
+import { blocksOf } from '../src/compile/finetune/block-plan.js';
+import { prepareFinetuning } from '../src/compile/finetune/finetune.js';
+import { weightsOf } from '../src/compile/finetune/plan.js';
 import { type Model, Tensor } from '../src/index.js';
 import { blockModel } from '../src/training/block-model.js';
 import { blockStep } from '../src/training/block-step.js';

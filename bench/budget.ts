@@ -7,7 +7,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { figureText } from '../src/compile/budget-figures.js';
+import { figureText } from '../src/compile/budget/figures.js';
 import { compile } from '../src/compile.js';
 import { QuantcError } from '../src/index.js';
 import { sharedPath } from '../test/shared.js';

@@ -8,7 +8,7 @@
 import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { openNpy } from '../src/calibration/npy.js';
-import { trainableModel } from '../src/compile/trainable.js';
+import { trainableModel } from '../src/compile/finetune/trainable.js';
 import type { Model } from '../src/ir/graph.js';
 import { Tensor } from '../src/ir/tensor.js';
 import { readModel } from '../src/onnx/read.js';

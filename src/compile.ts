@@ -2,8 +2,8 @@
 import { basename } from 'node:path';
 import { mixPrecision } from '../passes/mix-precision.js';
 import { originalNames } from '../passes/shorten-names.js';
-import { type BudgetTerm, parseBudget } from './compile/budget.js';
-import { compileWithin } from './compile/budget-run.js';
+import { type BudgetTerm, parseBudget } from './compile/budget/budget.js';
+import { compileWithin } from './compile/budget/run.js';
 import type { AnswerCache } from './compile/cache.js';
 import { cacheFolder } from './compile/cache-folder.js';
 import { CalibrationRecord } from './compile/calibration-report.js';

@@ -2,7 +2,7 @@
 import type { BuildRequest, BuildResult } from './build/build.js';
 import type { QuantcConfig } from './build/config.js';
 import type { WatchRequest } from './build/watch.js';
-import type { FinetuneReport, FinetuneRequest } from './compile/finetune.js';
+import type { FinetuneReport, FinetuneRequest } from './compile/finetune/finetune.js';
 import type { CompileRequest } from './compile.js';
 import type { TargetReport } from './report/report.js';
 
@@ -17,9 +17,9 @@ export type { BuildEvent } from './build/events.js';
 export type { BuildManifest, ManifestTarget } from './build/manifest.js';
 export type { WatchRequest } from './build/watch.js';
 export type { BindingsSettings } from './compile/declared-runtimes.js';
-export type { FinetuneReport, FinetuneRequest } from './compile/finetune.js';
-export type { FinetuneFiles } from './compile/finetune-output.js';
-export type { Start as FinetuneStart } from './compile/finetune-plan.js';
+export type { FinetuneReport, FinetuneRequest } from './compile/finetune/finetune.js';
+export type { FinetuneFiles } from './compile/finetune/output.js';
+export type { Start as FinetuneStart } from './compile/finetune/plan.js';
 export type { RangeMethod } from './compile/range-method.js';
 export type { Stage as CompileStage } from './compile/request.js';
 export type { CompileEvent, CompileRequest } from './compile.js';
@@ -246,9 +246,9 @@ export async function watch(request: WatchRequest): Promise<void> {
   return (await import('./build/watch.js')).watch(request);
 }
 
-/** Trains a model's weights on the grid that they will be stored on. @throws QuantcError as `compile/finetune.ts` says */
+/** Trains a model's weights on the grid that they will be stored on. @throws QuantcError as `compile/finetune/finetune.ts` says */
 export async function finetune(request: FinetuneRequest): Promise<FinetuneReport> {
-  return (await import('./compile/finetune.js')).finetune(request);
+  return (await import('./compile/finetune/finetune.js')).finetune(request);
 }
 
 /** Gives a config back as it is: for the types that an editor shows while it is written. */

@@ -76,7 +76,7 @@ const LAYERS: readonly (readonly [area: string, mayImport: readonly string[]])[]
 /** The public face hands on to the compiler that is built on it: by type, and when it is called. */
 const HANDED_ON = [
   'src/compile.ts',
-  'src/compile/finetune.ts',
+  'src/compile/finetune/finetune.ts',
   'src/report/report.ts',
   'src/build/config.ts',
   'src/build/build.ts',
@@ -85,8 +85,8 @@ const HANDED_ON = [
   'src/build/events.ts',
   'src/build/manifest.ts',
   'src/compile/declared-runtimes.ts',
-  'src/compile/finetune-output.ts',
-  'src/compile/finetune-plan.ts',
+  'src/compile/finetune/output.ts',
+  'src/compile/finetune/plan.ts',
   'src/compile/range-method.ts',
   'src/compile/request.ts',
   'src/report/training.ts',

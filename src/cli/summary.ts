@@ -1,6 +1,6 @@
 /** What a compilation came to, for people. */
 import { join } from 'node:path';
-import { figureText } from '../compile/budget-figures.js';
+import { figureText } from '../compile/budget/figures.js';
 import { REPORT_NAME } from '../compile.js';
 import type { LedgerRow } from '../pipeline/ledger.js';
 import type {

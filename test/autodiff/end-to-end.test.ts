@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { llama, SHAPES } from '../../models/make-llama.js';
 import { differentiate } from '../../src/autodiff/differentiate.js';
-import { trainableModel } from '../../src/compile/trainable.js';
+import { trainableModel } from '../../src/compile/finetune/trainable.js';
 import type { DType } from '../../src/ir/dtype.js';
 import {
   addInput,

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
-import { parseBudget } from '../../src/compile/budget.js';
-import { meetBytes } from '../../src/compile/budget-bytes.js';
-import type { Measured } from '../../src/compile/budget-figures.js';
+import { parseBudget } from '../../src/compile/budget/budget.js';
+import { meetBytes } from '../../src/compile/budget/bytes.js';
+import type { Measured } from '../../src/compile/budget/figures.js';
 import { QuantcError } from '../../src/index.js';
 import type { TargetReport } from '../../src/report/report.js';
 

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { type BudgetTerm, parseBudget } from '../../src/compile/budget.js';
+import { type BudgetTerm, parseBudget } from '../../src/compile/budget/budget.js';
 import { QuantcError } from '../../src/index.js';
 
 const one = (text: string): BudgetTerm => parseBudget([text])[0]!;

@@ -1,8 +1,8 @@
 /** Budgets and `--strict` where a provider leaves nodes. */
 import { expect } from 'chai';
-import { parseBudget } from '../../src/compile/budget.js';
-import { figuresOf, figureText, requireProvider } from '../../src/compile/budget-figures.js';
-import { keepCovered } from '../../src/compile/budget-search.js';
+import { parseBudget } from '../../src/compile/budget/budget.js';
+import { figuresOf, figureText, requireProvider } from '../../src/compile/budget/figures.js';
+import { keepCovered } from '../../src/compile/budget/search.js';
 import { coverageRefusal } from '../../src/compile/provider-verdict.js';
 import { type ProviderVerdict, QuantcError, type Target, type TargetReport } from '../../src/index.js';
 import { cpuX64Vnni } from '../../targets/cpu-x64.js';

@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { type FinetuneReport, type FinetuneRequest, finetune } from '../../src/compile/finetune.js';
+import { type FinetuneReport, type FinetuneRequest, finetune } from '../../src/compile/finetune/finetune.js';
 import { QuantcError } from '../../src/errors/error.js';
 import { writeModel } from '../../src/onnx/write.js';
 import { parseModel } from '../../src/text/parse.js';

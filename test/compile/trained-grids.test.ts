@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { packGiven, planGiven } from '../../passes/quantize-weights-nbits/given.js';
 import type { Plan } from '../../passes/quantize-weights-nbits/plan.js';
-import { finetune } from '../../src/compile/finetune.js';
+import { finetune } from '../../src/compile/finetune/finetune.js';
 import { type CompileRequest, compile } from '../../src/compile.js';
 import { QuantcError } from '../../src/errors/error.js';
 import { Tensor } from '../../src/ir/tensor.js';

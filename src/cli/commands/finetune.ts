@@ -1,8 +1,8 @@
 import { Command } from 'commander';
-import { type FinetuneReport, type FinetuneRequest, finetune } from '../../compile/finetune.js';
-import { AUGMENTATIONS, type Augmentation } from '../../compile/finetune-augment.js';
-import { FREEZES } from '../../compile/finetune-plan.js';
-import { STARTS, type StartMethod } from '../../compile/finetune-start.js';
+import { AUGMENTATIONS, type Augmentation } from '../../compile/finetune/augment.js';
+import { type FinetuneReport, type FinetuneRequest, finetune } from '../../compile/finetune/finetune.js';
+import { FREEZES } from '../../compile/finetune/plan.js';
+import { STARTS, type StartMethod } from '../../compile/finetune/start.js';
 import { QuantcError } from '../../errors/error.js';
 import type { CurvePoint } from '../../training/curve.js';
 import { TERNARY } from '../../training/fake-quant.js';

@@ -2,15 +2,15 @@
  * Many texts that a decoder draws from itself, by a copy of it that keeps keys and values of earlier tokens: the work of
  * a text grows with its length, not with its square.
  */
-import { canonicalization, fusionsNamed } from '../../passes/index.js';
-import { SeededRandom } from '../calibration/random.js';
-import { drawTexts, type SelfSampling, type Texts } from '../calibration/self-sampled.js';
-import { QuantcError } from '../errors/error.js';
-import { Tensor } from '../ir/tensor.js';
-import { readModel } from '../onnx/read.js';
-import { runPipeline } from '../pipeline/run.js';
-import { createEngine } from '../runtime/engine.js';
-import { type Session, withSession } from '../runtime/session.js';
+import { canonicalization, fusionsNamed } from '../../../passes/index.js';
+import { SeededRandom } from '../../calibration/random.js';
+import { drawTexts, type SelfSampling, type Texts } from '../../calibration/self-sampled.js';
+import { QuantcError } from '../../errors/error.js';
+import { Tensor } from '../../ir/tensor.js';
+import { readModel } from '../../onnx/read.js';
+import { runPipeline } from '../../pipeline/run.js';
+import { createEngine } from '../../runtime/engine.js';
+import { type Session, withSession } from '../../runtime/session.js';
 
 /** Texts that are drawn side by side. */
 const TOGETHER = 128;

@@ -1,6 +1,6 @@
 /** How long and how fast a finetuning trains where nothing is said. */
-import type { Model } from '../ir/graph.js';
-import { isConvolutional } from './finetune-plan.js';
+import type { Model } from '../../ir/graph.js';
+import { isConvolutional } from './plan.js';
 
 /** Steps and highest rates by bits: the fewer, the farther weights have to go. */
 const DEFAULTS: Readonly<Record<number, { steps: number; rate: number }>> = {

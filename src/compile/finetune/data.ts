@@ -1,12 +1,12 @@
 /** Samples to train on, and those that are held out. */
-import { openData } from '../calibration/data.js';
-import type { DataSet } from '../calibration/dataset.js';
-import { SeededRandom } from '../calibration/random.js';
-import { drawTexts, selfSamplingOf, textsAsData } from '../calibration/self-sampled.js';
-import { QuantcError } from '../errors/error.js';
-import { isInteger } from '../ir/dtype.js';
-import type { Model } from '../ir/graph.js';
-import { Tensor } from '../ir/tensor.js';
+import { openData } from '../../calibration/data.js';
+import type { DataSet } from '../../calibration/dataset.js';
+import { SeededRandom } from '../../calibration/random.js';
+import { drawTexts, selfSamplingOf, textsAsData } from '../../calibration/self-sampled.js';
+import { QuantcError } from '../../errors/error.js';
+import { isInteger } from '../../ir/dtype.js';
+import type { Model } from '../../ir/graph.js';
+import { Tensor } from '../../ir/tensor.js';
 import { drawContinuations } from './draw-texts.js';
 
 export type Feed = Readonly<Record<string, Tensor>>;

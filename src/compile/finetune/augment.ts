@@ -1,8 +1,8 @@
 /** Pictures moved at random, so that few samples are seen as many: by the seed and the number of the step alone. */
-import { SeededRandom } from '../calibration/random.js';
-import { QuantcError } from '../errors/error.js';
-import { Tensor } from '../ir/tensor.js';
-import type { Feed } from './finetune-data.js';
+import { SeededRandom } from '../../calibration/random.js';
+import { QuantcError } from '../../errors/error.js';
+import { Tensor } from '../../ir/tensor.js';
+import type { Feed } from './data.js';
 
 /** `flip`: every other picture is mirrored. `shift`: up to an eighth of its size aside, edges drawn out. */
 export const AUGMENTATIONS = ['flip', 'shift'] as const;

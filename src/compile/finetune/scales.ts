@@ -1,16 +1,16 @@
 /** The scales of all weights together, once blocks have been trained: the float model teaches the whole. */
-import { cloneModel } from '../ir/clone.js';
-import { setConstant } from '../ir/edit.js';
-import type { Tensor } from '../ir/tensor.js';
-import type { CurvePoint } from '../training/curve.js';
-import { heldOutLoss } from '../training/held-out.js';
-import { train } from '../training/loop.js';
-import { rescaled, type Settled, scalesAlone } from '../training/scales-alone.js';
-import { rateAt } from '../training/schedule.js';
-import { trainingStep } from '../training/step.js';
-import type { ChainResult } from './finetune-chain.js';
-import { weightsOf } from './finetune-plan.js';
-import { CLIP, type FinetuneParts, stopped } from './finetune-run.js';
+import { cloneModel } from '../../ir/clone.js';
+import { setConstant } from '../../ir/edit.js';
+import type { Tensor } from '../../ir/tensor.js';
+import type { CurvePoint } from '../../training/curve.js';
+import { heldOutLoss } from '../../training/held-out.js';
+import { train } from '../../training/loop.js';
+import { rescaled, type Settled, scalesAlone } from '../../training/scales-alone.js';
+import { rateAt } from '../../training/schedule.js';
+import { trainingStep } from '../../training/step.js';
+import type { ChainResult } from './chain.js';
+import { weightsOf } from './plan.js';
+import { CLIP, type FinetuneParts, stopped } from './run.js';
 
 export interface ScalesResult {
   readonly settled: ReadonlyMap<string, Settled>;

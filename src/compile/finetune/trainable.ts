@@ -1,13 +1,13 @@
 /** A model as training wants it: canonical, with a number for every size. */
-import { canonicalization, targetFusions } from '../../passes/index.js';
-import { QuantcError } from '../errors/error.js';
-import { cloneModel } from '../ir/clone.js';
-import { setType, valuesOf } from '../ir/edit.js';
-import type { Model, Value } from '../ir/graph.js';
-import { type Dim, isStatic } from '../ir/type.js';
-import type { Pass } from '../pipeline/pass.js';
-import { runPipeline } from '../pipeline/run.js';
-import { createEngine } from '../runtime/engine.js';
+import { canonicalization, targetFusions } from '../../../passes/index.js';
+import { QuantcError } from '../../errors/error.js';
+import { cloneModel } from '../../ir/clone.js';
+import { setType, valuesOf } from '../../ir/edit.js';
+import type { Model, Value } from '../../ir/graph.js';
+import { type Dim, isStatic } from '../../ir/type.js';
+import type { Pass } from '../../pipeline/pass.js';
+import { runPipeline } from '../../pipeline/run.js';
+import { createEngine } from '../../runtime/engine.js';
 
 /**
  * A canonical copy of a model (opset 21, functions inlined, constants folded, batch normalization folded), whose inputs

@@ -1,18 +1,18 @@
 /** What training starts from: weights rounded together over the samples that it will train on (GPTQ). */
-import { visitLayers } from '../../passes/quantize-weights-nbits/layers.js';
-import { type Product, productOf } from '../../passes/quantize-weights-nbits/products.js';
-import type { DataSet } from '../calibration/dataset.js';
-import { watch } from '../calibration/watch.js';
-import type { Model } from '../ir/graph.js';
-import { Tensor } from '../ir/tensor.js';
-import { Ledger } from '../pipeline/ledger.js';
-import type { PassContext } from '../pipeline/pass.js';
-import type { BlockFit, GridBits } from '../quant/block-fit.js';
-import { type RoundSpec, roundIntoBy } from '../quant/round-blocks.js';
-import { createEngine } from '../runtime/engine.js';
-import { withProducts } from '../runtime/products.js';
-import type { Grid } from '../training/fake-quant.js';
-import type { Start } from './finetune-plan.js';
+import { visitLayers } from '../../../passes/quantize-weights-nbits/layers.js';
+import { type Product, productOf } from '../../../passes/quantize-weights-nbits/products.js';
+import type { DataSet } from '../../calibration/dataset.js';
+import { watch } from '../../calibration/watch.js';
+import type { Model } from '../../ir/graph.js';
+import { Tensor } from '../../ir/tensor.js';
+import { Ledger } from '../../pipeline/ledger.js';
+import type { PassContext } from '../../pipeline/pass.js';
+import type { BlockFit, GridBits } from '../../quant/block-fit.js';
+import { type RoundSpec, roundIntoBy } from '../../quant/round-blocks.js';
+import { createEngine } from '../../runtime/engine.js';
+import { withProducts } from '../../runtime/products.js';
+import type { Grid } from '../../training/fake-quant.js';
+import type { Start } from './plan.js';
 
 /**
  * Where weights start: `rtn`, each at the nearest points of the grid with the least squared error; `gptq` and

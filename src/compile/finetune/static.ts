@@ -2,35 +2,34 @@
  * Static int8 as training wants it: which values of a model the target's plan quantizes, on which grids. The plan is that
  * of `compile`, so that a student put on these grids computes what the compiled integers will.
  */
-import { calibrateRanges } from '../../passes/calibrate-ranges.js';
-import { chooseRanges } from '../../passes/choose-ranges.js';
-import { clipWeights } from '../../passes/clip-weights.js';
-import { scalesOf } from '../../passes/insert-qdq/scales.js';
-import { insertQdq } from '../../passes/insert-qdq.js';
-import { keepFloat } from '../../passes/keep-float.js';
-import { planIntegerKernels } from '../../passes/plan-integer-kernels.js';
-import { roundWeights } from '../../passes/round-weights.js';
-import type { DataSet } from '../calibration/dataset.js';
-import { QuantcError } from '../errors/error.js';
-import type { Model, Value } from '../ir/graph.js';
-import { definePass } from '../pipeline/pass.js';
-import { runPipeline } from '../pipeline/run.js';
-import { type QuantizedType, usableBounds } from '../quant/affine.js';
-import { recipeFor, staticPrecisionFor } from '../recipe.js';
-import type { Precision } from '../recipe-precisions.js';
-import { createEngine } from '../runtime/engine.js';
-import { judgedByLikeness, planFact, rangesFact, targetFact } from '../target/facts.js';
-import { placementOf } from '../target/placement.js';
-import type { Plan } from '../target/plan.js';
-import { isProfile, profiled } from '../target/profiled.js';
-import { roleOf, type Target } from '../target/target.js';
-import { resolveRequested } from './each-target.js';
-import { activationGrids, type StaticActivation } from './finetune-activations.js';
-import { type FloatNames, floatNames, type RoundedStarts, roundedStartsOf } from './finetune-rounded.js';
-import { DEFAULT_MEMORY } from './pool.js';
-import { observeRanges } from './ranges.js';
-
-import { sampleEngine } from './sample-engine.js';
+import { calibrateRanges } from '../../../passes/calibrate-ranges.js';
+import { chooseRanges } from '../../../passes/choose-ranges.js';
+import { clipWeights } from '../../../passes/clip-weights.js';
+import { scalesOf } from '../../../passes/insert-qdq/scales.js';
+import { insertQdq } from '../../../passes/insert-qdq.js';
+import { keepFloat } from '../../../passes/keep-float.js';
+import { planIntegerKernels } from '../../../passes/plan-integer-kernels.js';
+import { roundWeights } from '../../../passes/round-weights.js';
+import type { DataSet } from '../../calibration/dataset.js';
+import { QuantcError } from '../../errors/error.js';
+import type { Model, Value } from '../../ir/graph.js';
+import { definePass } from '../../pipeline/pass.js';
+import { runPipeline } from '../../pipeline/run.js';
+import { type QuantizedType, usableBounds } from '../../quant/affine.js';
+import { recipeFor, staticPrecisionFor } from '../../recipe.js';
+import type { Precision } from '../../recipe-precisions.js';
+import { createEngine } from '../../runtime/engine.js';
+import { judgedByLikeness, planFact, rangesFact, targetFact } from '../../target/facts.js';
+import { placementOf } from '../../target/placement.js';
+import type { Plan } from '../../target/plan.js';
+import { isProfile, profiled } from '../../target/profiled.js';
+import { roleOf, type Target } from '../../target/target.js';
+import { resolveRequested } from '../each-target.js';
+import { DEFAULT_MEMORY } from '../pool.js';
+import { observeRanges } from '../ranges.js';
+import { sampleEngine } from '../sample-engine.js';
+import { activationGrids, type StaticActivation } from './activations.js';
+import { type FloatNames, floatNames, type RoundedStarts, roundedStartsOf } from './rounded.js';
 import { canonicalCopy } from './trainable.js';
 
 /** How the integer kernels that read a weight want it. */

@@ -1,18 +1,18 @@
 /** One finetuning: its step, its trials of what to freeze, and the training itself. */
-import { QuantcError } from '../errors/error.js';
-import type { Model } from '../ir/graph.js';
-import type { Tensor } from '../ir/tensor.js';
-import { heldOutLoss } from '../training/held-out.js';
-import { type TrainingResult, TrainingSession, train } from '../training/loop.js';
-import type { Loss } from '../training/losses.js';
-import { rateAt } from '../training/schedule.js';
-import { type TrainingStep, trainingStep } from '../training/step.js';
+import { QuantcError } from '../../errors/error.js';
+import type { Model } from '../../ir/graph.js';
+import type { Tensor } from '../../ir/tensor.js';
+import { heldOutLoss } from '../../training/held-out.js';
+import { type TrainingResult, TrainingSession, train } from '../../training/loop.js';
+import type { Loss } from '../../training/losses.js';
+import { rateAt } from '../../training/schedule.js';
+import { type TrainingStep, trainingStep } from '../../training/step.js';
+import { activationsOf } from './activations.js';
+import { augmented } from './augment.js';
+import type { Feed, FeedsToTrain } from './data.js';
 import type { FinetuneRequest } from './finetune.js';
-import { activationsOf } from './finetune-activations.js';
-import { augmented } from './finetune-augment.js';
-import type { Feed, FeedsToTrain } from './finetune-data.js';
-import { type Candidate, FREEZES, type Freeze, frozenNames, weightsOf } from './finetune-plan.js';
-import type { StaticGrids } from './finetune-static.js';
+import { type Candidate, FREEZES, type Freeze, frozenNames, weightsOf } from './plan.js';
+import type { StaticGrids } from './static.js';
 
 /** Gradients are clipped to this norm. */
 export const CLIP = 1;

@@ -1,13 +1,13 @@
 /** Grids of activations in training: one for all values that share parameters, as the target's plan has them. */
-import type { Model, Value } from '../ir/graph.js';
-import { Tensor } from '../ir/tensor.js';
-import { chooseAffine, type QuantizedType, typeBounds } from '../quant/affine.js';
-import type { Range } from '../target/facts.js';
-import { type Parameters, type Placement, rangeOf, sourcesOf } from '../target/placement.js';
-import type { NodePlan, Plan } from '../target/plan.js';
-import { roleOf } from '../target/target.js';
-import type { Pace } from '../training/optimizer.js';
-import type { ActivationSpec, GridValue } from '../training/prepare.js';
+import type { Model, Value } from '../../ir/graph.js';
+import { Tensor } from '../../ir/tensor.js';
+import { chooseAffine, type QuantizedType, typeBounds } from '../../quant/affine.js';
+import type { Range } from '../../target/facts.js';
+import { type Parameters, type Placement, rangeOf, sourcesOf } from '../../target/placement.js';
+import type { NodePlan, Plan } from '../../target/plan.js';
+import { roleOf } from '../../target/target.js';
+import type { Pace } from '../../training/optimizer.js';
+import type { ActivationSpec, GridValue } from '../../training/prepare.js';
 
 /** A grid, and the values whose ranges it is made from: one, or those that a kernel wants on one grid. */
 export interface StaticActivation extends ActivationSpec {

@@ -1,7 +1,7 @@
 /** Which layers of a student are trained together, block after block. */
-import type { Model, Node } from '../ir/graph.js';
-import { joined, type Segment, segmentsOf } from '../training/block-cuts.js';
-import { nodeRoles, type Role } from '../transformer/index.js';
+import type { Model, Node } from '../../ir/graph.js';
+import { joined, type Segment, segmentsOf } from '../../training/block-cuts.js';
+import { nodeRoles, type Role } from '../../transformer/index.js';
 
 const ATTENTION: readonly Role[] = ['q', 'k', 'v', 'o'];
 const FEED_FORWARD: readonly Role[] = ['gate', 'up', 'down'];

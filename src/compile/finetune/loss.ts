@@ -1,8 +1,8 @@
 /** What a finetuning's loss reads, and which it is. */
-import { QuantcError } from '../errors/error.js';
-import { setGraphOutputs } from '../ir/edit.js';
-import type { Model } from '../ir/graph.js';
-import type { Loss } from '../training/losses.js';
+import { QuantcError } from '../../errors/error.js';
+import { setGraphOutputs } from '../../ir/edit.js';
+import type { Model } from '../../ir/graph.js';
+import type { Loss } from '../../training/losses.js';
 import type { FinetuneRequest } from './finetune.js';
 
 /** Losses read logits: a Softmax at the very end is left out. */

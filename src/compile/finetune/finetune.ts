@@ -3,24 +3,24 @@
  * teacher (KD-QAT). What is written is the canonical float model with weights that lie on their grids, and the grids.
  */
 import { basename } from 'node:path';
-import type { DataSet } from '../calibration/dataset.js';
-import { QuantcError } from '../errors/error.js';
-import type { Model } from '../ir/graph.js';
-import { readModel } from '../onnx/read.js';
-import type { CurvePoint } from '../training/curve.js';
-import type { Loss } from '../training/losses.js';
-import type { Augmentation } from './finetune-augment.js';
+import type { DataSet } from '../../calibration/dataset.js';
+import { QuantcError } from '../../errors/error.js';
+import type { Model } from '../../ir/graph.js';
+import { readModel } from '../../onnx/read.js';
+import type { CurvePoint } from '../../training/curve.js';
+import type { Loss } from '../../training/losses.js';
+import type { Augmentation } from './augment.js';
 import {
   type BlockChoice,
   type BlockwiseReport,
   refuseBeyondMemory,
   refuseWithBlocks,
   trainBlockwise,
-} from './finetune-blocks.js';
-import { dataToTrain, feedsToTrain, sizesOf } from './finetune-data.js';
-import { defaultsFor } from './finetune-defaults.js';
-import { lossFor, withoutSoftmax } from './finetune-loss.js';
-import { type FinetuneFiles, writeFinetuned } from './finetune-output.js';
+} from './blocks.js';
+import { dataToTrain, feedsToTrain, sizesOf } from './data.js';
+import { defaultsFor } from './defaults.js';
+import { lossFor, withoutSoftmax } from './loss.js';
+import { type FinetuneFiles, writeFinetuned } from './output.js';
 import {
   bitsFor,
   candidatesOf,
@@ -29,10 +29,10 @@ import {
   gridWeights,
   keptWeights,
   type Start,
-} from './finetune-plan.js';
-import { type FinetuneParts, Finetuning, trainWhole } from './finetune-run.js';
-import { roundedStarts, type StartMethod } from './finetune-start.js';
-import { type StaticGrids, staticGrids } from './finetune-static.js';
+} from './plan.js';
+import { type FinetuneParts, Finetuning, trainWhole } from './run.js';
+import { roundedStarts, type StartMethod } from './start.js';
+import { type StaticGrids, staticGrids } from './static.js';
 import { canonicalCopy, trainableModel } from './trainable.js';
 
 export interface FinetuneRequest {
@@ -63,7 +63,7 @@ export interface FinetuneRequest {
   readonly startFrom?: StartMethod;
   /** `auto`: each is tried for a tenth of the steps, and the one with the least held-out loss is taken. */
   readonly freeze: Freeze | 'auto';
-  /** Default: by bits, see `finetune-defaults.ts`. */
+  /** Default: by bits, see `defaults.ts`. */
   readonly steps?: number;
   /** The highest learning rate; it falls as a cosine. Default: by bits. */
   readonly rate?: number;

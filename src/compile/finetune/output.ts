@@ -1,21 +1,21 @@
 /** What a finetuning leaves: the model with its weights on their grids, and the grids themselves. */
 import { basename, dirname } from 'node:path';
 import { zipSync } from 'fflate';
-import { encodeNpy } from '../calibration/npy.js';
-import { QuantcError } from '../errors/error.js';
-import { setConstant } from '../ir/edit.js';
-import type { Model, Value } from '../ir/graph.js';
-import { Tensor } from '../ir/tensor.js';
-import { readModel } from '../onnx/read.js';
-import { writeModel } from '../onnx/write.js';
-import { curveSvg } from '../training/curve-svg.js';
-import type { Grid } from '../training/fake-quant.js';
-import { type OnGrid, putOnGrid, scaleIndices } from '../training/fit-grid.js';
-import type { TrainingResult } from '../training/loop.js';
+import { encodeNpy } from '../../calibration/npy.js';
+import { QuantcError } from '../../errors/error.js';
+import { setConstant } from '../../ir/edit.js';
+import type { Model, Value } from '../../ir/graph.js';
+import { Tensor } from '../../ir/tensor.js';
+import { readModel } from '../../onnx/read.js';
+import { writeModel } from '../../onnx/write.js';
+import { curveSvg } from '../../training/curve-svg.js';
+import type { Grid } from '../../training/fake-quant.js';
+import { type OnGrid, putOnGrid, scaleIndices } from '../../training/fit-grid.js';
+import type { TrainingResult } from '../../training/loop.js';
+import { filesOf, Staging } from '../staging.js';
+import { activationRows } from './activations.js';
 import type { FinetuneReport } from './finetune.js';
-import { activationRows } from './finetune-activations.js';
-import type { FinetuneParts } from './finetune-run.js';
-import { filesOf, Staging } from './staging.js';
+import type { FinetuneParts } from './run.js';
 
 export interface FinetuneFiles {
   /** Names beside each other. */

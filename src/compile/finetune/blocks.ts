@@ -1,15 +1,15 @@
 /** Finetuning block by block: for models too large to be trained whole. */
-import { QuantcError } from '../errors/error.js';
-import type { Segment } from '../training/block-cuts.js';
-import type { TrainingResult } from '../training/loop.js';
+import { QuantcError } from '../../errors/error.js';
+import type { Segment } from '../../training/block-cuts.js';
+import type { TrainingResult } from '../../training/loop.js';
+import { DEFAULT_MEMORY } from '../pool.js';
+import { blocksOf } from './block-plan.js';
+import { BlockChain, type BlockReport } from './chain.js';
 import type { FinetuneRequest, PreparedFinetuning } from './finetune.js';
-import { blocksOf } from './finetune-block-plan.js';
-import { BlockChain, type BlockReport } from './finetune-chain.js';
-import { blocksBytes, requireMemory, scalesBytes, wholeBytes } from './finetune-memory.js';
-import { type Freeze, frozenNames } from './finetune-plan.js';
-import type { FinetuneParts } from './finetune-run.js';
-import { trainScales } from './finetune-scales.js';
-import { DEFAULT_MEMORY } from './pool.js';
+import { blocksBytes, requireMemory, scalesBytes, wholeBytes } from './memory.js';
+import { type Freeze, frozenNames } from './plan.js';
+import type { FinetuneParts } from './run.js';
+import { trainScales } from './scales.js';
 
 /** How a model is trained block by block. */
 export interface BlockChoice {

@@ -1,28 +1,22 @@
 /** Compiles towards a budget: each mix in a folder of its own, and what was measured kept for the next time. */
 import { cpus } from 'node:os';
-import { openData } from '../calibration/data.js';
-import { syntheticData } from '../calibration/synthetic.js';
-import { readModel } from '../onnx/read.js';
-import { nested } from '../prove.js';
-import type { TargetReport } from '../report/report.js';
-import { race } from '../runtime/latency.js';
-import type { BytesGoal, MixGoal } from '../target/mix.js';
-import type { Target } from '../target/target.js';
-import { modelDigest } from '../text/model-digest.js';
+import { openData } from '../../calibration/data.js';
+import { syntheticData } from '../../calibration/synthetic.js';
+import { readModel } from '../../onnx/read.js';
+import { nested } from '../../prove.js';
+import type { TargetReport } from '../../report/report.js';
+import { race } from '../../runtime/latency.js';
+import type { BytesGoal, MixGoal } from '../../target/mix.js';
+import type { Target } from '../../target/target.js';
+import { modelDigest } from '../../text/model-digest.js';
+import type { AnswerCache } from '../cache.js';
+import type { CompileRequest } from '../request.js';
+import { specializeFor } from '../specialize.js';
+import { Staging } from '../staging.js';
 import type { BudgetTerm } from './budget.js';
-import { meetBytes } from './budget-bytes.js';
-import {
-  asksForLikeness,
-  type Measured,
-  measuredOf,
-  requireData,
-  requireProvider,
-} from './budget-figures.js';
-import { keepCovered, meetBudget } from './budget-search.js';
-import type { AnswerCache } from './cache.js';
-import type { CompileRequest } from './request.js';
-import { specializeFor } from './specialize.js';
-import { Staging } from './staging.js';
+import { meetBytes } from './bytes.js';
+import { asksForLikeness, type Measured, measuredOf, requireData, requireProvider } from './figures.js';
+import { keepCovered, meetBudget } from './search.js';
 
 export interface BudgetRun {
   readonly terms: readonly BudgetTerm[];

@@ -1,11 +1,11 @@
 /** Where weights and biases start under static integers: as `compile` would leave them, rounded together over samples. */
-import { quantizedLayers } from '../../passes/quantized/layer.js';
-import { scalesOf } from '../../passes/quantized/store.js';
-import type { Model } from '../ir/graph.js';
-import { Tensor } from '../ir/tensor.js';
-import { usableBounds } from '../quant/affine.js';
-import { putOnGrid } from '../training/fit-grid.js';
-import type { Start } from './finetune-plan.js';
+import { quantizedLayers } from '../../../passes/quantized/layer.js';
+import { scalesOf } from '../../../passes/quantized/store.js';
+import type { Model } from '../../ir/graph.js';
+import { Tensor } from '../../ir/tensor.js';
+import { usableBounds } from '../../quant/affine.js';
+import { putOnGrid } from '../../training/fit-grid.js';
+import type { Start } from './plan.js';
 
 /** Names of weights and biases of a float model, by what they are after it was quantized. */
 export interface FloatNames {

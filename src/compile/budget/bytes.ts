@@ -1,9 +1,9 @@
 /** Budgets of weights whose bits are chosen one by one: what meets them is found by compiling with more or fewer bytes. */
-import { QuantcError } from '../errors/error.js';
-import type { BudgetFigure, TargetReport } from '../report/report.js';
-import type { BytesGoal } from '../target/mix.js';
+import { QuantcError } from '../../errors/error.js';
+import type { BudgetFigure, TargetReport } from '../../report/report.js';
+import type { BytesGoal } from '../../target/mix.js';
 import type { BudgetTerm } from './budget.js';
-import { figuresOf, figureText, type Measured, measureOf } from './budget-figures.js';
+import { figuresOf, figureText, type Measured, measureOf } from './figures.js';
 
 export interface BytesSearch {
   readonly terms: readonly BudgetTerm[];

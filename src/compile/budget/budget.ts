@@ -4,7 +4,7 @@
  *   budget = term { ("," | "and") term }
  *   term   = metric (">=" | "<=") number unit
  */
-import { QuantcError } from '../errors/error.js';
+import { QuantcError } from '../../errors/error.js';
 
 export type BudgetMetric = 'top1' | 'perplexity' | 'sqnr' | 'size' | 'latency' | 'coverage';
 

@@ -1,9 +1,9 @@
 /** What a training takes of memory beside the process itself, as far as it can be told beforehand. */
-import { QuantcError } from '../errors/error.js';
-import { byteLengthOf } from '../ir/dtype.js';
-import type { Model, Node } from '../ir/graph.js';
-import { isStatic } from '../ir/type.js';
-import type { Segment } from '../training/block-cuts.js';
+import { QuantcError } from '../../errors/error.js';
+import { byteLengthOf } from '../../ir/dtype.js';
+import type { Model, Node } from '../../ir/graph.js';
+import { isStatic } from '../../ir/type.js';
+import type { Segment } from '../../training/block-cuts.js';
 
 /**
  * Times the bytes of a weight that is trained: value, mean and square before a step and after it (six), the gradient and

@@ -1,14 +1,14 @@
 /** What a finetuning trains: which weights go on a grid, and which of them are held there. */
-import { QuantcError } from '../errors/error.js';
-import type { Model, Node, Value } from '../ir/graph.js';
-import type { Tensor } from '../ir/tensor.js';
-import type { Grid } from '../training/fake-quant.js';
-import { fittedGrid, putOnGrid, towards } from '../training/fit-grid.js';
-import type { Pace } from '../training/optimizer.js';
-import type { StepOptions, WeightSpec } from '../training/step.js';
-import { nodeRoles, type Role } from '../transformer/index.js';
-import { type ProtectedPrecision, parseProtection, protectedNodes } from '../transformer/protection.js';
-import type { WeightForm } from './finetune-static.js';
+import { QuantcError } from '../../errors/error.js';
+import type { Model, Node, Value } from '../../ir/graph.js';
+import type { Tensor } from '../../ir/tensor.js';
+import type { Grid } from '../../training/fake-quant.js';
+import { fittedGrid, putOnGrid, towards } from '../../training/fit-grid.js';
+import type { Pace } from '../../training/optimizer.js';
+import type { StepOptions, WeightSpec } from '../../training/step.js';
+import { nodeRoles, type Role } from '../../transformer/index.js';
+import { type ProtectedPrecision, parseProtection, protectedNodes } from '../../transformer/protection.js';
+import type { WeightForm } from './static.js';
 
 /**
  * Weights that are held at their quantized values while the others are trained: none; outputs and values of attention

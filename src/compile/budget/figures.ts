@@ -1,9 +1,9 @@
 /** What a compiled model comes to, in the terms of a budget. */
-import type { DataSet } from '../calibration/dataset.js';
-import { QuantcError } from '../errors/error.js';
-import type { BudgetFigure, BudgetMeasure, Evaluation, TargetReport } from '../report/report.js';
-import type { MixReport } from '../target/mix.js';
-import type { Target } from '../target/target.js';
+import type { DataSet } from '../../calibration/dataset.js';
+import { QuantcError } from '../../errors/error.js';
+import type { BudgetFigure, BudgetMeasure, Evaluation, TargetReport } from '../../report/report.js';
+import type { MixReport } from '../../target/mix.js';
+import type { Target } from '../../target/target.js';
 import type { BudgetTerm } from './budget.js';
 
 /** The figures of one compiled mix that budgets are about. */

@@ -4,21 +4,21 @@
  * whole model. Only one block is in training, and what runs between blocks may lie in files.
  */
 import { createHash } from 'node:crypto';
-import type { Tensor } from '../ir/tensor.js';
-import type { Segment } from '../training/block-cuts.js';
-import { type BlockModel, blockModel } from '../training/block-model.js';
-import { type BlockTarget, blockStep, TEACHER } from '../training/block-step.js';
-import { BlockStream } from '../training/block-stream.js';
-import type { CurvePoint } from '../training/curve.js';
-import { putOnGrid } from '../training/fit-grid.js';
-import { heldOutLoss } from '../training/held-out.js';
-import { type TrainingFeed, type TrainingResult, train } from '../training/loop.js';
-import type { Settled } from '../training/scales-alone.js';
-import { rateAt } from '../training/schedule.js';
-import type { TrainingStep } from '../training/step.js';
-import { type Feed, orderOf } from './finetune-data.js';
-import { type Candidate, weightsOf } from './finetune-plan.js';
-import { CLIP, type FinetuneParts, stopped } from './finetune-run.js';
+import type { Tensor } from '../../ir/tensor.js';
+import type { Segment } from '../../training/block-cuts.js';
+import { type BlockModel, blockModel } from '../../training/block-model.js';
+import { type BlockTarget, blockStep, TEACHER } from '../../training/block-step.js';
+import { BlockStream } from '../../training/block-stream.js';
+import type { CurvePoint } from '../../training/curve.js';
+import { putOnGrid } from '../../training/fit-grid.js';
+import { heldOutLoss } from '../../training/held-out.js';
+import { type TrainingFeed, type TrainingResult, train } from '../../training/loop.js';
+import type { Settled } from '../../training/scales-alone.js';
+import { rateAt } from '../../training/schedule.js';
+import type { TrainingStep } from '../../training/step.js';
+import { type Feed, orderOf } from './data.js';
+import { type Candidate, weightsOf } from './plan.js';
+import { CLIP, type FinetuneParts, stopped } from './run.js';
 
 /** What became of a block. */
 export interface BlockReport {

@@ -2,12 +2,12 @@
  * The least float that meets a budget. The order in which nodes turn float comes from the search on calibration data;
  * how far to go along it is decided by compiling mixes whole and measuring what comes out, halving the way each time.
  */
-import { QuantcError } from '../errors/error.js';
-import type { BudgetFigure, BudgetReport, TargetReport } from '../report/report.js';
-import type { MixGoal, MixReport } from '../target/mix.js';
-import { causeOf } from '../target/verdict.js';
+import { QuantcError } from '../../errors/error.js';
+import type { BudgetFigure, BudgetReport, TargetReport } from '../../report/report.js';
+import type { MixGoal, MixReport } from '../../target/mix.js';
+import { causeOf } from '../../target/verdict.js';
 import type { BudgetTerm } from './budget.js';
-import { figuresOf, figureText, type Measured, measuredOf, measureOf, missOf } from './budget-figures.js';
+import { figuresOf, figureText, type Measured, measuredOf, measureOf, missOf } from './figures.js';
 
 export interface BudgetSearch {
   readonly terms: readonly BudgetTerm[];
