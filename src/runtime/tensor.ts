@@ -4,7 +4,7 @@ import { QuantcError } from '../errors/error.js';
 import type { DType } from '../ir/dtype.js';
 import { Tensor } from '../ir/tensor.js';
 import type { Dim, Type } from '../ir/type.js';
-import type { Runtime } from './load.js';
+import type { Runtime } from './face.js';
 
 /** Our dtype names that ONNX Runtime's JavaScript spells differently; the others it takes are spelled alike. */
 const RUNTIME_NAMES: Partial<Record<DType, string>> = { float: 'float32', double: 'float64' };

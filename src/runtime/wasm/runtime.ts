@@ -9,7 +9,7 @@ import type { InferenceSession, Tensor } from 'onnxruntime-web';
 import { QuantcError } from '../../errors/error.js';
 import { tensorsOf } from '../../onnx/external-layout.js';
 import { readModel } from '../../onnx/read.js';
-import type { NativeSession, Runtime, Settings } from '../load.js';
+import type { NativeSession, Runtime, Settings } from '../face.js';
 import { WasmFiles } from './files.js';
 
 // TypeScript knows WebAssembly from the browser's library alone; this is the part used here.
