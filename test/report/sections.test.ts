@@ -27,6 +27,17 @@ const report = (...targets: TargetReport[]): Report => ({ quantc: '0.1.0', targe
 const histogram = { value: 'x', node: 'Conv_0', low: -1, high: 2, bits: 8, sketch };
 
 describe('sections of the report page', () => {
+  it('name the method to go on with, and nothing where none is needed', () => {
+    const next = {
+      because: `it lost 2 points of ${HOSTILE}`,
+      command: "quantc finetune 'net.onnx' --static",
+    };
+    const page = reportPage(report(target({ next })));
+    expect(page).to.include('Falls short').and.to.include('quantc finetune');
+    expect(page).not.to.include(HOSTILE);
+    expect(reportPage(report(target()))).not.to.include('Falls short');
+  });
+
   it('draw what calibration saw, with the grid, and say how many there are', () => {
     const calibration = { ranges: 'percentile', values: 9, histograms: [histogram] };
     const page = reportPage(report(target({ calibration })));

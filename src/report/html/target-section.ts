@@ -25,7 +25,7 @@ export function targetSection(given: TargetReport, id: string, room: Room, laten
   const raced = latency ?? report.budget?.latency;
   const ran = html`${precisions(ledger, room.cells)}${kernels(report)}${verdict(report)}`;
   return html`<section id="${id}"><h2>${model} → ${target}${shape !== undefined && `, ${shape}`}, ${precision}</h2>
-<div class="cards">${size(report)}${score(report)}${outputs(report)}${raced && time(raced)}${proof(report)}${budget(report)}</div>
+<div class="cards">${size(report)}${score(report)}${outputs(report)}${raced && time(raced)}${proof(report)}${budget(report)}${next(report)}</div>
 ${fold('Who computes what', ran)}${fold('What layers lose', layerErrors(ledger, room.cells))}${fold('What calibration saw', histograms(report))}${fold('Mixes of precisions', mixes(report))}${fold('What plugins did', pluginSection(report))}${training && fold('How it was trained', learningCurve(training))}${fold(every, ledgerPlace(shown, id))}${notes(report)}</section>`;
 }
 
@@ -123,6 +123,12 @@ function budget({ budget: given }: TargetReport): Markup {
     html`<tr><td><code>${term}</code></td><td class="number">${value === null ? 'exact' : Number(value.toPrecision(4))}</td><td><span class="tag ${met ? 'good' : 'poor'}">${met ? 'met' : 'not met'}</span></td></tr>`;
   return card('Budget', html`<table>${given.figures.map(row)}</table>`);
 }
+
+/** The command of the method to go on with, where this one falls short. */
+const next = ({ next: given }: TargetReport): Markup =>
+  given === undefined
+    ? html``
+    : card('Falls short', html`<p>${given.because}</p><code>${given.command}</code>`);
 
 function verdict({ verdict: told }: TargetReport): Markup {
   if (told === undefined) return html``;
