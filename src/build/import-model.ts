@@ -4,12 +4,13 @@ import { availableParallelism } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
 import { defaultCacheFolder } from '../compile/cache-folder.js';
 import { digestBytes } from '../compile/file-digest.js';
+import { bytesOf } from '../compile/staging.js';
 import { QuantcError } from '../errors/error.js';
 import type { TargetReport } from '../report/report.js';
 import { MAX_MEMORY } from './config.js';
 import { digestData } from './digest-files.js';
 import { type ImportedModel, jobOfImport } from './import-job.js';
-import { type BuildJob, jobTitle } from './job.js';
+import type { BuildJob } from './job.js';
 import { filesOfModel, jobKey, pathsFor } from './job-key.js';
 import { type LoadedConfig, loadConfig, nearestConfig } from './load-config.js';
 import { Remembered } from './remembered.js';
@@ -71,7 +72,7 @@ export async function importModel(
   const key = await jobKey(job, loaded?.sources ?? [], remembered);
   let found = underWay.get(key);
   if (found === undefined) {
-    const bytes = (await filesOfModel(model, remembered)).reduce((sum, file) => sum + statSync(file).size, 0);
+    const bytes = bytesOf(await filesOfModel(model, remembered));
     found = findOrMake(job, key, {
       ...{ imported, kept, bytes, signal: options.signal },
       config: loaded,
@@ -130,10 +131,7 @@ let running = 0;
 const waiting: (() => void)[] = [];
 
 async function make(job: BuildJob, workplace: string, making: Making): Promise<StoredBuild> {
-  const [{ inProcess }, { answered }] = await Promise.all([
-    import('./in-process.js'),
-    import('./job-message.js'),
-  ]);
+  const { persist } = await import('./persist.js');
   while (running >= LANES) await new Promise<void>((go) => waiting.push(go));
   running++;
   try {
@@ -143,13 +141,7 @@ async function make(job: BuildJob, workplace: string, making: Making): Promise<S
       ...{ cache: kept ?? (false as const), maxMemory: config?.config.maxMemory ?? MAX_MEMORY },
       threads: Math.max(1, Math.floor(availableParallelism() / LANES)),
     };
-    // A process that is lost, as to the system's memory killer, is replaced once.
-    const answer = (await inProcess(order, signal)) ?? (await inProcess(order, signal));
-    if (answer !== undefined) return answered(answer, job);
-    throw new QuantcError('E_BUILD_LOST', `the process for ${jobTitle(job)} ended without a word, twice`, {
-      place: { file: job.request.model },
-      hint: 'It may have run out of memory: lower `maxMemory` in quantc.config.ts.',
-    });
+    return await persist(job, order, signal);
   } finally {
     running--;
     waiting.shift()?.();

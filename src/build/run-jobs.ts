@@ -1,14 +1,10 @@
 /** Does jobs in processes of their own, as many at once as cores and memory allow; a process that is lost is replaced. */
 import { availableParallelism } from 'node:os';
-import { QuantcError } from '../errors/error.js';
 import type { BuildEvent } from './events.js';
-import { inProcess } from './in-process.js';
-import { type BuildJob, jobTitle } from './job.js';
-import { answered } from './job-message.js';
+import type { BuildJob } from './job.js';
+import { persist } from './persist.js';
 import type { StoredBuild } from './store.js';
 
-/** Times that a job is begun before it is given up: a process may be killed for memory that another one took. */
-const ATTEMPTS = 2;
 /** What a compilation holds besides the model, and how often it may hold the model: an estimate, to share memory by. */
 const BASE_BYTES = 256 << 20;
 const MODEL_FACTOR = 4;
@@ -49,7 +45,7 @@ export async function runJobs(jobs: readonly JobToDo[], options: RunOptions): Pr
       const todo = jobs[index]!;
       const free = await memory.take(BASE_BYTES + MODEL_FACTOR * todo.bytes);
       try {
-        if (failures.length === 0) results[index] = await persist(todo, threads, options);
+        if (failures.length === 0) results[index] = await done(todo, threads, options);
       } catch (error) {
         failures.push(error);
       } finally {
@@ -62,28 +58,16 @@ export async function runJobs(jobs: readonly JobToDo[], options: RunOptions): Pr
   return results;
 }
 
-async function persist(todo: JobToDo, threads: number, options: RunOptions): Promise<StoredBuild> {
-  const { name, target } = todo.job;
-  for (let attempt = 1; ; attempt++) {
-    options.onEvent?.({ kind: 'begun', name, target: target.name, attempt });
-    const { config, cache, maxMemory } = options;
-    const order = { config, name, target: target.name, workplace: todo.workplace, cache, maxMemory, threads };
-    const answer = await inProcess(order, options.signal);
-    if (answer !== undefined) {
-      const build = answered(answer, todo.job);
-      options.onEvent?.({ kind: 'done', name, target: target.name });
-      return build;
-    }
-    if (attempt < ATTEMPTS) continue;
-    throw new QuantcError(
-      'E_BUILD_LOST',
-      `the process for ${jobTitle(todo.job)} ended without a word, ${ATTEMPTS} times`,
-      {
-        place: { file: todo.job.request.model },
-        hint: 'It may have run out of memory: build fewer at once with `parallel: 1`, or lower `maxMemory`.',
-      },
-    );
-  }
+async function done(
+  { job, workplace }: JobToDo,
+  threads: number,
+  { config, cache, maxMemory, signal, onEvent }: RunOptions,
+): Promise<StoredBuild> {
+  const at = { name: job.name, target: job.target.name };
+  const order = { ...at, config, workplace, cache, maxMemory, threads };
+  const build = await persist(job, order, signal, (attempt) => onEvent?.({ kind: 'begun', ...at, attempt }));
+  onEvent?.({ kind: 'done', ...at });
+  return build;
 }
 
 /** Bytes that are shared among what runs at once; what wants more than there is runs alone. */
