@@ -162,7 +162,13 @@ describe('build on a queue', () => {
     const here = await machine('lonely');
     expect((await refusal(build({ config: here, queue: 'localhost:6379' }))).code).to.equal('E_QUEUE_URL');
     const nowhere = `redis://user:secret@127.0.0.1:${await freePort()}`;
-    const { code, message } = await refusal(build({ config: here, queue: nowhere }));
+    const troubles: string[] = [];
+    const onEvent = (event: BuildEvent): void => {
+      if (event.kind === 'trouble') troubles.push(event.message);
+    };
+    const { code, message } = await refusal(build({ config: here, queue: nowhere, onEvent }));
+    expect(troubles.join()).to.include('ECONNREFUSED').and.not.to.include('secret');
+    expect(new Set(troubles).size).to.equal(troubles.length);
     expect(code).to.equal('E_QUEUE_UNREACHABLE');
     expect(message).not.to.include('secret');
   });

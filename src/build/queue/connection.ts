@@ -23,14 +23,21 @@ export interface QueueConnection {
   readonly bullmq: typeof BullMQ;
   /** Opens one more connection; it is closed with the others. */
   redis(): Redis;
+  /** Hears what goes wrong, for queues and workers on these connections. */
+  readonly trouble: (error: Error) => void;
   close(): void;
 }
 
 /**
  * Connects to the Redis at a URL, `redis://[user:password@]host[:port][/database]`, or `rediss://` over TLS.
+ * @param tell told of connections that are lost, each trouble once: they are taken up again by themselves, and what
+ * waits on them goes on waiting
  * @throws QuantcError E_QUEUE_URL, E_QUEUE_ABSENT where BullMQ or ioredis is not installed, E_QUEUE_UNREACHABLE
  */
-export async function connect(url: string): Promise<QueueConnection> {
+export async function connect(
+  url: string,
+  tell: (trouble: string) => void = () => {},
+): Promise<QueueConnection> {
   const protocol = URL.canParse(url) ? new URL(url).protocol : '';
   if (!['redis:', 'rediss:'].includes(protocol)) {
     throw new QuantcError('E_QUEUE_URL', `"${url}" is no address of a Redis`, {
@@ -40,10 +47,14 @@ export async function connect(url: string): Promise<QueueConnection> {
   }
   const [bullmq, { Redis }] = await packages();
   const open: Redis[] = [];
+  const told = new Set<string>();
+  const trouble = ({ message }: Error): void => {
+    if (!told.has(message)) tell(message);
+    told.add(message);
+  };
   const redis = (): Redis => {
     const made = new Redis(url, { maxRetriesPerRequest: null, lazyConnect: false });
-    // Lost connections are taken up again by themselves; what waits on them goes on waiting.
-    made.on('error', () => {});
+    made.on('error', trouble);
     open.push(made);
     return made;
   };
@@ -56,7 +67,7 @@ export async function connect(url: string): Promise<QueueConnection> {
     timer = setTimeout(() => resolve('late'), PATIENCE_MS);
   });
   const said = await Promise.race([first.ping(), late]).finally(() => clearTimeout(timer));
-  if (said !== 'late') return { bullmq, redis, close };
+  if (said !== 'late') return { bullmq, redis, trouble, close };
   close();
   throw new QuantcError('E_QUEUE_UNREACHABLE', `no Redis answers at ${plain(url)}`, { kind: 'usage' });
 }

@@ -28,11 +28,13 @@ const BETWEEN_MS = 1000;
 export async function runOnQueue(jobs: readonly JobToDo[], options: QueueOptions): Promise<Placed[]> {
   if (jobs.length === 0) return [];
   const { queue: url, store, signal, onEvent } = options;
-  const connection = await connect(url);
+  const connection = await connect(url, (message) => onEvent?.({ kind: 'trouble', message }));
   const queue = new connection.bullmq.Queue<QueuedJob, QueueAnswer>(QUEUE, {
     connection: connection.redis(),
   });
   const events = new connection.bullmq.QueueEvents(QUEUE, { connection: connection.redis() });
+  queue.on('error', connection.trouble);
+  events.on('error', connection.trouble);
   const carrier = connection.redis();
   const mark = randomUUID();
   const unmark = store.mark(mark);

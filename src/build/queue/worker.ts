@@ -31,6 +31,8 @@ export interface WorkRequest {
 
 export type WorkEvent =
   | { readonly kind: 'ready' }
+  /** The connection is lost, and being taken up again. */
+  | { readonly kind: 'trouble'; readonly message: string }
   | { readonly kind: 'begun' | 'done'; readonly name: string; readonly target: string }
   | { readonly kind: 'failed'; readonly name: string; readonly target: string; readonly message: string };
 
@@ -50,8 +52,8 @@ export const MOST_LOST = 3;
 export async function work(request: WorkRequest): Promise<void> {
   // What is wrong with the config is said at once, not with the first job.
   await loadConfig(request.config);
-  const connection = await connect(request.queue);
   const { parallel = 1, lostAfter = 30_000, signal, onEvent } = request;
+  const connection = await connect(request.queue, (message) => onEvent?.({ kind: 'trouble', message }));
   const carrier = connection.redis();
   const worker = new connection.bullmq.Worker<QueuedJob, QueueAnswer>(
     QUEUE,
@@ -70,7 +72,7 @@ export async function work(request: WorkRequest): Promise<void> {
       maxStalledCount: MOST_LOST,
     },
   );
-  worker.on('error', () => {});
+  worker.on('error', connection.trouble);
   worker.on('failed', (job, { message }) => {
     if (job) onEvent?.({ kind: 'failed', name: job.data.name, target: job.data.target, message });
   });

@@ -64,7 +64,7 @@ Exit codes: 0 done, 1 a proof or a budget failed, 2 bad usage or input, 3 a faul
 
 async function run({ json, watch: watching, ...options }: Options): Promise<void> {
   const onEvent = (event: BuildEvent): void => {
-    if (event.kind === 'waiting' || (!json && process.stderr.isTTY))
+    if (event.kind === 'waiting' || event.kind === 'trouble' || (!json && process.stderr.isTTY))
       process.stderr.write(progressLine(event));
   };
   if (watching) {
@@ -83,6 +83,7 @@ async function run({ json, watch: watching, ...options }: Options): Promise<void
 
 function progressLine(event: BuildEvent): string {
   if (event.kind === 'waiting') return 'no worker is on the queue yet: start one with `quantc worker`\n';
+  if (event.kind === 'trouble') return `the queue: ${event.message}\n`;
   const words = { kept: 'kept', begun: 'compiling', done: 'compiled' }[event.kind];
   const again = event.kind === 'begun' && event.attempt > 1 ? ' again: its process was lost' : '';
   return `${words} ${event.name} for ${event.target}${again}\n`;

@@ -47,6 +47,8 @@ function line(event: WorkEvent): string {
   switch (event.kind) {
     case 'ready':
       return 'waiting for jobs';
+    case 'trouble':
+      return `the queue: ${event.message}`;
     case 'begun':
       return `compiling ${event.name} for ${event.target}`;
     case 'done':
